@@ -1,0 +1,34 @@
+package actors
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"callboard/actors/mailbox"
+	"callboard/protocol"
+)
+
+// newMailbox makes the mailbox of the few; users and sessions have theirs inside.
+func newMailbox() actor.Mailbox { return mailbox.New(nil) }
+
+// sessionMailbox is a mailbox that settles SENT on the spot: to a session whose
+// protocol does not tell the client, SENT only gives a credit back, and waking
+// the session's actor for that would double the wake-ups of a message that
+// travels alone (BenchmarkRelay/window=1).
+type sessionMailbox struct {
+	mailbox.Mailbox
+	link *Link
+}
+
+func (b *sessionMailbox) init(s *session) {
+	b.Mailbox.Init(s)
+	b.link = &s.link
+}
+
+// PostUserMessage implements actor.Mailbox.
+func (b *sessionMailbox) PostUserMessage(message any) {
+	if _, ok := message.(*protocol.Sent); ok {
+		b.link.give()
+		return
+	}
+	b.Mailbox.PostUserMessage(message)
+}

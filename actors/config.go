@@ -1,0 +1,112 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"callboard/protocol"
+)
+
+// Config says how a System is built. Zero values take the default.
+type Config struct {
+	// Shards is the number of slices that the users are spread over, 1 to 4,096.
+	// Default 16.
+	Shards int
+
+	// MaxUsers bounds the users of this node who have an actor without having
+	// connected, because others wrote to them. Default 1,000,000.
+	MaxUsers int
+
+	// MaxSessionsPerUser bounds the sessions of one user.
+	// Default protocol.MaxSessionsPerUser.
+	MaxSessionsPerUser int
+
+	// MaxInFlight bounds the sends of one session that wait for their answer.
+	// Default protocol.MaxInFlight.
+	MaxInFlight int
+
+	// MaxWaitingBytes bounds what waits in one session for the network to take
+	// it. Default protocol.MaxWaitingBytes.
+	MaxWaitingBytes int
+
+	// IdleAfter is how long a user's actor stays when the last session has gone,
+	// give or take an eighth. Default 10 s.
+	IdleAfter time.Duration
+
+	// PingInterval is the time between two pings of a session.
+	// Default protocol.PingInterval.
+	PingInterval time.Duration
+
+	// CloseTimeout is how long a session waits for the peer's close frame.
+	// Default protocol.CloseTimeout.
+	CloseTimeout time.Duration
+
+	// Intensity is how often a user's actor may fail before it is parked.
+	// Default 3 failures in 10 s, then 100 ms to 30 s.
+	Intensity Intensity
+
+	// Log takes what happens to sessions and actors. Default: nothing is logged.
+	Log *slog.Logger
+
+	hooks hooks // tests only
+}
+
+// hooks let tests look at and break what they cannot reach from outside.
+type hooks struct {
+	fault     func(actor string, message any) // called before an actor handles a message; may panic
+	unhandled func(actor string, message any) // a message that no actor should get
+}
+
+// withDefaults fills in what was left zero and checks the rest.
+func (c Config) withDefaults() (Config, error) {
+	c.Shards = or(c.Shards, 16)
+	c.MaxUsers = or(c.MaxUsers, 1_000_000)
+	c.MaxSessionsPerUser = or(c.MaxSessionsPerUser, protocol.MaxSessionsPerUser)
+	c.MaxInFlight = or(c.MaxInFlight, protocol.MaxInFlight)
+	c.MaxWaitingBytes = or(c.MaxWaitingBytes, protocol.MaxWaitingBytes)
+	c.IdleAfter = or(c.IdleAfter, 10*time.Second)
+	c.PingInterval = or(c.PingInterval, protocol.PingInterval)
+	c.CloseTimeout = or(c.CloseTimeout, protocol.CloseTimeout)
+	c.Intensity.Failures = or(c.Intensity.Failures, 3)
+	c.Intensity.Window = or(c.Intensity.Window, 10*time.Second)
+	c.Intensity.Park = or(c.Intensity.Park, 100*time.Millisecond)
+	c.Intensity.MaxPark = or(c.Intensity.MaxPark, 30*time.Second)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c, c.validate()
+}
+
+func (c *Config) validate() error {
+	var errs []error
+	check := func(ok bool, field string, value any, want string) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s is %v: give %s", field, value, want))
+		}
+	}
+	check(c.Shards >= 1 && c.Shards <= 4096, "Shards", c.Shards, "1 to 4096")
+	check(c.MaxUsers > 0, "MaxUsers", c.MaxUsers, "at least 1")
+	check(c.MaxSessionsPerUser > 0, "MaxSessionsPerUser", c.MaxSessionsPerUser, "at least 1")
+	check(c.MaxInFlight > 0, "MaxInFlight", c.MaxInFlight, "at least 1")
+	check(c.MaxWaitingBytes >= protocol.MaxFrameBytes, "MaxWaitingBytes", c.MaxWaitingBytes,
+		fmt.Sprintf("at least %d, the longest message", protocol.MaxFrameBytes))
+	for field, d := range map[string]time.Duration{
+		"IdleAfter": c.IdleAfter, "PingInterval": c.PingInterval, "CloseTimeout": c.CloseTimeout,
+		"Intensity.Window": c.Intensity.Window, "Intensity.Park": c.Intensity.Park, "Intensity.MaxPark": c.Intensity.MaxPark,
+	} {
+		check(d >= time.Millisecond, field, d, "at least 1ms")
+	}
+	check(c.Intensity.Failures > 0, "Intensity.Failures", c.Intensity.Failures, "at least 1")
+	return errors.Join(errs...)
+}
+
+// or is v, or the default if v is zero.
+func or[T comparable](v, fallback T) T {
+	var zero T
+	if v == zero {
+		return fallback
+	}
+	return v
+}

@@ -1,0 +1,72 @@
+package actors
+
+import (
+	"context"
+
+	"callboard/protocol"
+)
+
+// Tree is the supervision tree as it is, one level below the other. The parts
+// are read one after another while the service runs, so sums may be off by what
+// happened in between.
+type Tree struct {
+	Gateway GatewayInfo
+	Shards  []ShardInfo
+
+	Opened, Ended uint64 // sessions since the start
+	Failures      uint64 // of users' actors since the start, each answered with a new one
+	Survived      uint64 // panics in the registry, the gateway and the shards
+	Unhandled     uint64 // messages that no actor should have got
+}
+
+// GatewayInfo is the gateway's part of a Tree.
+type GatewayInfo struct {
+	Sessions int
+	Draining bool
+}
+
+// ShardInfo is one shard's part of a Tree.
+type ShardInfo struct {
+	Number   int
+	Users    int // with an actor, or parked
+	Parked   int
+	Failures uint64 // of its users' actors since the start
+}
+
+// UserInfo is what there is to know of one user.
+type UserInfo struct {
+	User     protocol.UserID
+	State    string // active, leaving, recovering or parked; empty: the user has no actor
+	Actor    string // the actor's name
+	Sessions []uint64
+	Waiting  int // messages in the actor's mailbox
+	Failures int // lately
+}
+
+// Describe looks at the whole tree. It asks each shard once, and no user.
+func (s *System) Describe(ctx context.Context) (*Tree, error) {
+	gateway, err := ask[*GatewayInfo](ctx, s, s.gateway, &describeGateway{})
+	if err != nil {
+		return nil, err
+	}
+	tree := &Tree{
+		Gateway: *gateway,
+		Opened:  s.counts.opened.Load(), Ended: s.counts.ended.Load(),
+		Failures: s.counts.failures.Load(), Survived: s.counts.survived.Load(),
+		Unhandled: s.counts.unhandled.Load(),
+	}
+	for _, pid := range s.ring.Load().shards {
+		shard, err := ask[*ShardInfo](ctx, s, pid, &describeShard{})
+		if err != nil {
+			return nil, err
+		}
+		tree.Shards = append(tree.Shards, *shard)
+	}
+	return tree, nil
+}
+
+// DescribeUser looks at one user. A user without an actor is described by an
+// empty State.
+func (s *System) DescribeUser(ctx context.Context, user protocol.UserID) (*UserInfo, error) {
+	return ask[*UserInfo](ctx, s, s.road(user), &describeUser{user})
+}

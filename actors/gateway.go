@@ -1,0 +1,176 @@
+package actors
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+const (
+	beatSlots  = 25 // slots of the heartbeat: each beat pings 1/25 of the sessions
+	drainSteps = 50 // steps in which a drain closes all sessions
+)
+
+// gateway is the parent of the sessions of this node's sockets. It starts them,
+// gives them their heartbeat, and closes them when the node goes.
+//
+// The heartbeat is a wheel: a session is in the slot that its number says, and
+// each beat does one slot. So sessions that connect together are pinged apart,
+// and no session needs a timer.
+type gateway struct {
+	system *System
+	slots  [beatSlots]map[uint64]*actor.PID
+	slot   int
+	count  int
+	last   uint64 // number of the newest session
+	props  *actor.Props
+	next   *session // handed to props
+	ticker *time.Timer
+
+	draining  bool
+	drainFrom []*actor.PID // still to be closed
+	drainStep int          // sessions for each step
+	drainEach time.Duration
+	drainers  []*actor.PID // wait for drained
+}
+
+func newGateway(system *System) *gateway {
+	g := &gateway{system: system}
+	for i := range g.slots {
+		g.slots[i] = make(map[uint64]*actor.PID)
+	}
+	g.props = actor.PropsFromProducer(
+		func() actor.Actor { return g.next },
+		actor.WithMailbox(func() actor.Mailbox { return &g.next.box }),
+	)
+	return g
+}
+
+// Receive implements actor.Actor.
+func (g *gateway) Receive(ctx actor.Context) {
+	defer g.system.survive(ctx, "gateway")
+	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+		g.tick(ctx)
+	case *actor.Stopping:
+		g.draining = true
+		g.ticker.Stop()
+	case *actor.Stopped:
+		close(g.system.gatewayDone)
+	case *actor.Terminated:
+		g.terminated(ctx)
+
+	case *open:
+		g.open(ctx, msg)
+	case *drain:
+		g.drain(ctx, msg)
+	case *describeGateway:
+		answer(ctx, &GatewayInfo{Sessions: g.count, Draining: g.draining})
+
+	case *sessionEnded:
+		g.ended(msg)
+	case *beat:
+		g.beat(ctx)
+	case *drainNext:
+		g.closeSome(ctx)
+
+	default:
+		g.system.unhandled(ctx)
+	}
+}
+
+func (g *gateway) open(ctx actor.Context, msg *open) {
+	link := &msg.session.link
+	if g.draining {
+		link.settle(ErrDraining)
+		return
+	}
+	g.last++
+	g.next = msg.session
+	g.next.number = g.last
+	pid, err := ctx.SpawnNamed(g.props, strconv.FormatUint(g.last, 10))
+	g.next = nil
+	if err != nil {
+		link.settle(ErrInternal)
+		return
+	}
+	g.slots[g.last%beatSlots][g.last] = pid
+	g.count++
+	g.system.counts.opened.Add(1)
+}
+
+// ended keeps the wheel exact; the session itself is counted until it has stopped.
+func (g *gateway) ended(msg *sessionEnded) {
+	delete(g.slots[msg.number%beatSlots], msg.number)
+}
+
+func (g *gateway) terminated(ctx actor.Context) {
+	g.count--
+	g.system.counts.ended.Add(1)
+	g.finishDrain(ctx)
+}
+
+func (g *gateway) beat(ctx actor.Context) {
+	for _, session := range g.slots[g.slot] {
+		ctx.Send(session, msgHeartbeat)
+	}
+	g.slot = (g.slot + 1) % beatSlots
+	g.tick(ctx)
+}
+
+func (g *gateway) tick(ctx actor.Context) {
+	g.ticker = g.system.after(g.system.config.PingInterval/beatSlots, ctx.Self(), msgBeat)
+}
+
+// drain opens no more sessions and closes those there are, a part at a time, so
+// that the clients do not all connect elsewhere in the same instant.
+func (g *gateway) drain(ctx actor.Context, msg *drain) {
+	if sender := ctx.Sender(); sender != nil {
+		g.drainers = append(g.drainers, sender)
+	}
+	if !g.draining {
+		g.draining = true
+		for _, slot := range g.slots {
+			for _, session := range slot {
+				g.drainFrom = append(g.drainFrom, session)
+			}
+		}
+		g.drainStep = len(g.drainFrom)/drainSteps + 1
+		g.drainEach = msg.over / drainSteps
+		g.closeSome(ctx)
+	}
+	g.finishDrain(ctx)
+}
+
+func (g *gateway) closeSome(ctx actor.Context) {
+	n := min(g.drainStep, len(g.drainFrom))
+	for _, session := range g.drainFrom[:n] {
+		ctx.Send(session, closeGoingAway)
+	}
+	g.drainFrom = g.drainFrom[n:]
+	if len(g.drainFrom) > 0 {
+		g.system.after(g.drainEach, ctx.Self(), msgDrainNext)
+	}
+}
+
+func (g *gateway) finishDrain(ctx actor.Context) {
+	if !g.draining || g.count > 0 {
+		return
+	}
+	for _, waits := range g.drainers {
+		ctx.Send(waits, msgDrained)
+	}
+	g.drainers = nil
+}
+
+// sessionNumber reads a session's number out of the name that open has given.
+func sessionNumber(pid *actor.PID) uint64 {
+	name := pid.GetId()
+	n, err := strconv.ParseUint(name[strings.LastIndexByte(name, '/')+1:], 10, 64)
+	if err != nil {
+		panic("session with a name that is no number: " + name)
+	}
+	return n
+}

@@ -1,0 +1,152 @@
+package actors
+
+import (
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"callboard/protocol"
+)
+
+// Link is the way of a socket's reader into the service: what [System.Connect]
+// returns. Only the goroutine that reads the socket calls it, but for Flushed.
+//
+// It bounds what a socket may have under way: each message that a reader passes
+// on takes one of the session's credits and its answer gives it back. Without a
+// credit the reader waits, reads no more, and TCP holds the peer up.
+type Link struct {
+	system *System
+	pid    *actor.PID // the session; set before Connect returns
+	user   protocol.UserID
+
+	next *outgoing // the reader's: where the next SEND is decoded to
+
+	credits   atomic.Int32  // below zero: the reader waits for a credit
+	ended     atomic.Bool   // the session has ended: nothing is passed on any more
+	heard     atomic.Bool   // something came from the peer since the last heartbeat
+	opened    atomic.Bool   // err is set
+	abandoned atomic.Bool   // Connect has given up: the session is to end
+	wake      chan struct{} // tells the reader, or Connect, to look again; holds one
+	err       error         // why Connect failed; written before opened
+}
+
+// User is whose session this is.
+func (l *Link) User() protocol.UserID { return l.user }
+
+// Heard says that the peer is alive. Call it for whatever comes in.
+func (l *Link) Heard() {
+	if !l.heard.Load() {
+		l.heard.Store(true)
+	}
+}
+
+// Next is where to decode the next SEND to; pass it on with Send. Receiver holds
+// what it was the last time and Sender this session's user, so that a decoder
+// may keep the strings.
+func (l *Link) Next() *protocol.Send { return &l.next.send }
+
+// Send passes on what was decoded into Next. It waits for a credit and returns
+// false if the session ended.
+func (l *Link) Send() bool {
+	if !l.take() {
+		return false
+	}
+	o := l.next
+	o.send.Sender = string(l.user)
+	l.next = l.makeNext(o.send.Receiver)
+	to := l.system.ring.Load().shard(protocol.UserID(o.send.Receiver))
+	l.system.root.Send(to, &o.envelope)
+	return true
+}
+
+func (l *Link) makeNext(receiver string) *outgoing {
+	o := newOutgoing(l.pid)
+	o.send.Receiver = receiver
+	o.send.Sender = string(l.user)
+	return o
+}
+
+// Refuse has the peer told that a frame of its was refused. It takes a credit,
+// as Send does.
+func (l *Link) Refuse(e *protocol.Error) bool {
+	return l.take() && l.post(&frameRefused{e})
+}
+
+// Ping answers a ping of the peer. It takes a credit, as Send does. The payload
+// must not change afterwards.
+func (l *Link) Ping(payload []byte) bool {
+	return l.take() && l.post(&pingReceived{payload})
+}
+
+// Close is the peer's wish to end this session in order: its CLOSE message.
+func (l *Link) Close() bool {
+	return l.post(&protocol.Close{Code: uint32(protocol.CloseNormal)})
+}
+
+// Fail closes the session because the peer broke the protocol. The reader should
+// then go on and throw away what comes until the peer closes its side.
+func (l *Link) Fail(code protocol.CloseCode, reason string) {
+	l.post(&peerFailed{code, reason})
+}
+
+// Gone is the reader's last word: nothing more comes from the peer. A code other
+// than zero is the one of the peer's close frame.
+func (l *Link) Gone(code protocol.CloseCode) {
+	l.post(&peerGone{code})
+}
+
+// Flushed is the Conn's word that what a Flush had left is written, or that it
+// could not be. Any goroutine may call it.
+func (l *Link) Flushed(err error) {
+	l.post(&flushed{err})
+}
+
+func (l *Link) post(message any) bool {
+	if l.ended.Load() {
+		return false
+	}
+	l.system.root.Send(l.pid, message)
+	return true
+}
+
+// take takes a credit and waits for one if need be. Only the reader calls it.
+func (l *Link) take() bool {
+	if l.ended.Load() {
+		return false
+	}
+	if l.credits.Add(-1) >= 0 {
+		return true
+	}
+	<-l.wake
+	return !l.ended.Load()
+}
+
+// give returns a credit. Any actor may call it, once for each answer.
+func (l *Link) give() {
+	if l.credits.Add(1) == 0 {
+		l.signal()
+	}
+}
+
+// end lets the reader go, if it waits, and takes nothing more from it.
+func (l *Link) end() {
+	l.ended.Store(true)
+	l.signal()
+}
+
+// settle ends the wait of Connect. Only the first call counts.
+func (l *Link) settle(err error) {
+	if l.opened.Load() {
+		return
+	}
+	l.err = err
+	l.opened.Store(true)
+	l.signal()
+}
+
+func (l *Link) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default: // it has been told already
+	}
+}

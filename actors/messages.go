@@ -1,0 +1,141 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"callboard/protocol"
+)
+
+// Messages between the actors, by receiver. What a client or another node may
+// see is in package protocol; these stay inside one node. Nobody changes a
+// message after sending it. A message that wants an answer carries the address
+// for it in its envelope, as protoactor has it.
+
+// To the gateway.
+type (
+	// open asks for a session actor for a connection whose Link has been made.
+	open struct{ session *session }
+	// sessionEnded says that a session is about to stop. No session sends
+	// anything after it.
+	sessionEnded struct{ number uint64 }
+	// drain asks to close all sessions, evenly over the time given, and to open
+	// no more. The answer is drained.
+	drain struct{ over time.Duration }
+	// beat is the gateway's own clock: the next slot of sessions is due.
+	beat struct{}
+	// drainNext is the gateway's own clock while it drains.
+	drainNext struct{}
+	// describeGateway asks for a GatewayInfo.
+	describeGateway struct{}
+)
+
+// To a session.
+type (
+	// attached says that the user has this session from now on.
+	attached struct{}
+	// refused says that the user cannot be attached to, and why.
+	refused struct{ err *Error }
+	// heartbeat is the gateway's: ping the peer, and give it up if it has been
+	// silent too long.
+	heartbeat struct{}
+	// pingReceived is the reader's: the peer wants a pong.
+	pingReceived struct{ payload []byte }
+	// frameRefused is the reader's: the peer is to be told that a frame of its
+	// was refused.
+	frameRefused struct{ err *protocol.Error }
+	// peerFailed is the reader's: the peer broke the protocol, and the close
+	// frame says how.
+	peerFailed struct {
+		code   protocol.CloseCode
+		reason string
+	}
+	// peerGone is the reader's last: nothing more comes from the peer. A code
+	// other than zero is the one of the peer's close frame.
+	peerGone struct{ code protocol.CloseCode }
+	// flushed is the Conn's: what a Flush had left is written, or has failed.
+	flushed struct{ err error }
+	// closeExpired is the session's own clock: the peer did not answer the close
+	// frame in time.
+	closeExpired struct{}
+)
+
+// To a shard, and those marked with * on to the user.
+type (
+	// attach (*) adds a session to a user. The answer is attached or refused.
+	attach struct {
+		user    protocol.UserID
+		session *actor.PID
+	}
+	// detach (*) takes it away again. It is safe to send it twice.
+	detach struct {
+		user    protocol.UserID
+		session *actor.PID
+	}
+	// closeUser (*) closes all sessions of a user. The answer is closed.
+	closeUser struct {
+		user  protocol.UserID
+		close *protocol.Close
+	}
+	// closeSession closes one session of a user. The answer is closed.
+	closeSession struct {
+		user   protocol.UserID
+		number uint64
+		close  *protocol.Close
+	}
+	// describeUser (*) asks for a UserInfo.
+	describeUser struct{ user protocol.UserID }
+	// describeShard asks for a ShardInfo.
+	describeShard struct{}
+	// quiet is the user's: it has no session and nothing to do. As in leave and
+	// stay, by tells the user's actor from those that were before it.
+	quiet struct {
+		user protocol.UserID
+		by   *actor.PID
+	}
+	// leave is the user's: it would stop if nothing comes for it. From here on
+	// the shard holds its mail.
+	leave struct {
+		user protocol.UserID
+		by   *actor.PID
+	}
+	// stay is the user's answer to mayLeave: it has got a session meanwhile.
+	stay struct {
+		user protocol.UserID
+		by   *actor.PID
+	}
+	// sweep is the shard's own clock: the next slot of quiet users is due.
+	sweep struct{}
+	// unpark is the shard's own clock: a parked user may try again.
+	unpark struct{ user protocol.UserID }
+)
+
+// To a user.
+type (
+	// rest is the shard's: it has been quiet for the idle time.
+	rest struct{}
+	// mayLeave is the shard's answer to leave. It arrives behind all mail that
+	// the shard had already sent on.
+	mayLeave struct{}
+)
+
+// Answers to those who ask from outside.
+type (
+	closed  struct{ sessions int }
+	drained struct{}
+)
+
+// Shared values of messages without content: sending one costs no allocation.
+var (
+	msgAttached     = &attached{}
+	msgHeartbeat    = &heartbeat{}
+	msgBeat         = &beat{}
+	msgDrainNext    = &drainNext{}
+	msgSweep        = &sweep{}
+	msgRest         = &rest{}
+	msgMayLeave     = &mayLeave{}
+	msgCloseExpired = &closeExpired{}
+	msgDrained      = &drained{}
+	msgSent         = &protocol.Sent{}
+)

@@ -1,0 +1,271 @@
+package actors
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"callboard/actors/mailbox"
+	"callboard/protocol"
+)
+
+// session is the actor of one socket: its only writer. It belongs to the socket
+// and not to the user's actor, whose failure it outlives.
+//
+// Its mailbox is the send queue. What it handles it writes into the Conn's
+// buffer, and when the mailbox has drained it flushes: a burst of messages costs
+// one system call.
+type session struct {
+	link   Link
+	conn   Conn // the session is its only caller
+	number uint64
+	box    sessionMailbox
+	self   *actor.PID
+
+	state     sessionState
+	unflushed bool               // the Conn's buffer has something for Flush
+	stalled   bool               // a Flush is under way: the network takes no more for now
+	missed    int8               // pings in a row that the peer did not answer
+	pinged    bool               // a ping is out and the peer has not been heard since
+	peerGone  bool               // nothing more comes from the reader
+	cut       *time.Timer        // ends the wait for the peer's close frame
+	code      protocol.CloseCode // why it ended, for the log
+	reason    string
+}
+
+type sessionState uint8
+
+const (
+	attaching  sessionState = iota // waits for its user
+	delivering                     // has its user
+	closing                        // has sent its close frame, waits for the peer's
+	ended                          // has asked to be stopped
+)
+
+// closeAbnormal stands in the log for an end without a close frame. It never
+// travels (RFC 6455, 7.4.1).
+const closeAbnormal protocol.CloseCode = 1006
+
+// closeGoingAway is what a drain sends to every session.
+var closeGoingAway = &protocol.Close{Code: uint32(protocol.CloseGoingAway), Reason: "the service is shutting down"}
+
+var _ mailbox.Owner = (*session)(nil)
+
+// Receive implements actor.Actor.
+func (s *session) Receive(ctx actor.Context) {
+	s.link.system.fault(ctx.Self().GetId(), ctx.Message())
+	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+		s.start(ctx)
+	case *actor.Stopping:
+		s.stop(ctx)
+	case *actor.Stopped:
+
+	case *protocol.Receive:
+		s.deliver(msg)
+	case *protocol.Error:
+		s.refuse(msg)
+	case *protocol.Close:
+		s.close(Control{Code: protocol.CloseCode(msg.Code), Reason: msg.Reason})
+
+	case *attached:
+		s.attached()
+	case *refused:
+		s.refused(msg)
+	case *frameRefused:
+		s.refuse(msg.err)
+	case *pingReceived:
+		s.pong(msg)
+	case *peerFailed:
+		s.close(Control{Code: msg.code, Reason: msg.reason})
+	case *peerGone:
+		s.gone(msg)
+	case *flushed:
+		s.flushed(msg)
+	case *heartbeat:
+		s.heartbeat()
+	case *closeExpired:
+		s.end(s.code, s.reason)
+
+	default:
+		s.link.system.unhandled(ctx)
+	}
+}
+
+func (s *session) start(ctx actor.Context) {
+	s.self = ctx.Self()
+	s.link.pid = s.self
+	ctx.Send(s.road(), &attach{s.link.user, s.self})
+}
+
+// stop runs however the session ends, also when it failed.
+func (s *session) stop(ctx actor.Context) {
+	if s.cut != nil {
+		s.cut.Stop()
+	}
+	s.state = ended
+	s.conn.Close()
+	s.link.settle(ErrInternal)
+	s.link.end()
+	ctx.Send(s.road(), &detach{s.link.user, s.self})
+	ctx.Send(ctx.Parent(), &sessionEnded{s.number})
+}
+
+func (s *session) road() *actor.PID { return s.link.system.ring.Load().shard(s.link.user) }
+
+// attached: the user is reachable from now on, so the peer may be told that it
+// is connected; the upgrade's answer waits in the Conn for this flush.
+func (s *session) attached() {
+	switch {
+	case s.state != attaching: // a new actor of the user took the session over
+	case s.link.abandoned.Load():
+		s.end(protocol.CloseTryAgainLater, "connecting took too long")
+	default:
+		s.state = delivering
+		s.unflushed = true
+		s.link.settle(nil)
+	}
+}
+
+// refused: the peer is told by a close frame behind the upgrade's answer, which
+// every client can read; a browser's cannot read an HTTP status.
+func (s *session) refused(msg *refused) {
+	if s.state == attaching {
+		s.link.settle(msg.err)
+		s.close(Control{Code: protocol.CloseTryAgainLater, Reason: string(msg.err.Code)})
+	}
+}
+
+func (s *session) deliver(msg *protocol.Receive) {
+	if s.state <= delivering {
+		s.wrote(s.conn.Write(msg))
+	}
+}
+
+// refuse tells the peer of a refusal and gives back the credit of what was refused.
+func (s *session) refuse(msg *protocol.Error) {
+	if s.state <= delivering {
+		s.wrote(s.conn.Write(msg))
+	}
+	s.link.give()
+}
+
+func (s *session) pong(msg *pingReceived) {
+	if s.state <= delivering {
+		s.wrote(s.conn.Control(Control{Op: OpPong, Payload: msg.payload}))
+	}
+	s.link.give()
+}
+
+// wrote keeps the bound on what may wait: a peer that reads too slowly is closed
+// rather than collected for.
+func (s *session) wrote(waiting int) {
+	s.unflushed = true
+	if waiting > s.link.system.config.MaxWaitingBytes && !s.flush() {
+		s.slow()
+	}
+}
+
+// heartbeat pings the peer, unless it has left too many pings unanswered.
+func (s *session) heartbeat() {
+	switch s.state {
+	case attaching:
+		if s.link.abandoned.Load() {
+			s.end(protocol.CloseTryAgainLater, "connecting took too long")
+		}
+		return
+	case closing, ended:
+		return
+	}
+	if s.link.heard.Swap(false) || !s.pinged {
+		s.missed = 0
+	} else if s.missed++; s.missed >= protocol.MissedPongs {
+		s.close(Control{Code: protocol.CloseHeartbeatTimeout, Reason: string(protocol.CodeHeartbeatTimeout), Drop: true})
+		return
+	}
+	s.pinged = true
+	if !s.stalled { // what waits already is sign enough
+		s.wrote(s.conn.Control(Control{Op: OpPing}))
+	}
+}
+
+// slow closes a session whose peer does not read.
+func (s *session) slow() {
+	s.close(Control{Code: protocol.CloseSlowConsumer, Reason: string(protocol.CodeSlowConsumer), Drop: true})
+}
+
+// close sends the close frame and waits, for a while, for the peer's.
+func (s *session) close(c Control) {
+	if s.state >= closing {
+		return
+	}
+	if s.state == attaching {
+		defer s.link.settle(nil) // the reader waits for the peer's close frame
+	}
+	s.state, s.code, s.reason = closing, c.Code, c.Reason
+	c.Op = OpClose
+	s.conn.Control(c)
+	s.unflushed = true
+	s.cut = s.link.system.after(s.link.system.config.CloseTimeout, s.self, msgCloseExpired)
+}
+
+// gone: the reader is done. A peer that has sent its close frame gets ours.
+func (s *session) gone(msg *peerGone) {
+	s.peerGone = true
+	switch {
+	case msg.code == 0:
+		s.end(closeAbnormal, "the connection ended without a close frame")
+	case s.state <= delivering:
+		s.close(Control{Code: msg.code})
+	}
+}
+
+// flushed goes on after the network had taken no more.
+func (s *session) flushed(msg *flushed) {
+	s.stalled = false
+	switch {
+	case msg.err == nil:
+	case errors.Is(msg.err, os.ErrDeadlineExceeded) && s.state <= delivering:
+		s.unflushed = true
+		s.slow()
+	default:
+		s.end(closeAbnormal, "the connection broke")
+	}
+}
+
+// Drained implements mailbox.Owner: all that was posted has been written into
+// the Conn, so now is the time to let it go.
+func (s *session) Drained() {
+	if s.state == ended || !s.flush() {
+		return
+	}
+	if s.state == closing && s.peerGone {
+		s.end(s.code, s.reason)
+	}
+}
+
+// flush returns true when nothing waits in the Conn.
+func (s *session) flush() bool {
+	if s.stalled {
+		return false
+	}
+	if s.unflushed {
+		s.unflushed = false
+		s.stalled = !s.conn.Flush(&s.link)
+	}
+	return !s.stalled
+}
+
+// end stops the session. The first code and reason are the ones that count.
+func (s *session) end(code protocol.CloseCode, reason string) {
+	if s.state == ended {
+		return
+	}
+	if s.state < closing {
+		s.code, s.reason = code, reason
+	}
+	s.state = ended
+	s.link.system.root.Stop(s.self)
+}

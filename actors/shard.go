@@ -1,0 +1,283 @@
+package actors
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"callboard/protocol"
+)
+
+// shard is one slice of the map of users: it finds or starts the actor of a
+// user, and everything for a user passes through it. It knows each user's
+// sessions too, so that a new actor can be given them.
+//
+// What it holds can be rebuilt, and nothing it does can fail; should it panic
+// all the same it goes on, for its end would be the end of its users.
+type shard struct {
+	system *System
+	number int
+	users  map[protocol.UserID]*entry
+	idle   wheel[*entry] // quiet users, by when they are asked to leave
+	ticker *time.Timer   // runs while idle has entries
+	epoch  uint64        // of the last user started: no two actors have one name
+	props  *actor.Props  // of users: makes an actor of starting
+	next   *user         // handed to props
+	failed uint64        // failures of users, for describe
+	parked int
+
+	stopping bool // starts nobody any more
+}
+
+func newShard(system *System, number int) *shard {
+	s := &shard{system: system, number: number, users: make(map[protocol.UserID]*entry)}
+	s.idle.init(idleSlots)
+	s.props = actor.PropsFromProducer(
+		func() actor.Actor { return s.next },
+		actor.WithMailbox(func() actor.Mailbox { return &s.next.box }),
+	)
+	return s
+}
+
+// Receive implements actor.Actor.
+func (s *shard) Receive(ctx actor.Context) {
+	defer s.system.survive(ctx, "shard")
+	switch msg := ctx.Message().(type) {
+	case *actor.Started, *actor.Stopped:
+	case *actor.Stopping:
+		s.stop()
+	case *actor.Terminated:
+		s.terminated(ctx, msg)
+
+	case *protocol.Send:
+		s.send(ctx, msg)
+	case *attach:
+		s.attach(ctx, msg)
+	case *detach:
+		s.detach(ctx, msg)
+	case *closeUser:
+		s.closeUser(ctx, msg)
+	case *closeSession:
+		s.closeSession(ctx, msg)
+	case *describeUser:
+		s.describeUser(ctx, msg)
+	case *describeShard:
+		s.describe(ctx)
+
+	case *quiet:
+		s.quiet(ctx, msg)
+	case *leave:
+		s.leave(ctx, msg)
+	case *stay:
+		s.stay(ctx, msg)
+	case *sweep:
+		s.sweep(ctx)
+	case *unpark:
+		s.unpark(ctx, msg)
+
+	default:
+		s.system.unhandled(ctx)
+	}
+}
+
+// send and attach are the two that start a user who has no actor.
+func (s *shard) send(ctx actor.Context, msg *protocol.Send) {
+	e := s.users[protocol.UserID(msg.Receiver)]
+	if e == nil {
+		// Users who connect are bounded by the number of connections and always
+		// let in; those who are only written to are bounded here.
+		if len(s.users) >= s.system.config.MaxUsers/s.system.config.Shards+1 {
+			refuse(ctx, ctx.Sender(), msg, ErrTooManyUsers)
+			return
+		}
+		if s.stopping {
+			refuse(ctx, ctx.Sender(), msg, ErrDraining)
+			return
+		}
+		e = s.add(ctx, protocol.UserID(msg.Receiver))
+	}
+	s.forward(ctx, e)
+}
+
+func (s *shard) add(ctx actor.Context, id protocol.UserID) *entry {
+	e := &entry{id: id}
+	s.users[id] = e
+	s.start(ctx, e)
+	return e
+}
+
+func (s *shard) attach(ctx actor.Context, msg *attach) {
+	if s.stopping {
+		ctx.Send(msg.session, &refused{ErrDraining})
+		return
+	}
+	e := s.users[msg.user]
+	if e == nil {
+		e = s.add(ctx, msg.user)
+	}
+	if e.state == parked {
+		ctx.Send(msg.session, &refused{ErrUnavailable})
+		return
+	}
+	if len(e.sessions) >= s.system.config.MaxSessionsPerUser {
+		ctx.Send(msg.session, &refused{ErrTooManySessions})
+		return
+	}
+	e.sessions = append(e.sessions, msg.session)
+	s.forward(ctx, e)
+}
+
+func (s *shard) detach(ctx actor.Context, msg *detach) {
+	e := s.users[msg.user]
+	if e == nil {
+		return
+	}
+	for i, session := range e.sessions {
+		if session.Equal(msg.session) {
+			e.sessions = append(e.sessions[:i], e.sessions[i+1:]...)
+			break
+		}
+	}
+	s.forward(ctx, e)
+}
+
+func (s *shard) closeUser(ctx actor.Context, msg *closeUser) {
+	e := s.users[msg.user]
+	switch {
+	case e == nil:
+		answer(ctx, &closed{})
+	case e.state == parked: // nobody else is there to do it
+		for _, session := range e.sessions {
+			ctx.Send(session, msg.close)
+		}
+		answer(ctx, &closed{sessions: len(e.sessions)})
+	default:
+		s.forward(ctx, e)
+	}
+}
+
+func (s *shard) closeSession(ctx actor.Context, msg *closeSession) {
+	if e := s.users[msg.user]; e != nil {
+		for _, session := range e.sessions {
+			if sessionNumber(session) == msg.number {
+				ctx.Send(session, msg.close)
+				answer(ctx, &closed{sessions: 1})
+				return
+			}
+		}
+	}
+	answer(ctx, &closed{})
+}
+
+func (s *shard) describeUser(ctx actor.Context, msg *describeUser) {
+	e := s.users[msg.user]
+	switch {
+	case e == nil:
+		answer(ctx, &UserInfo{User: msg.user})
+	case e.state == parked:
+		answer(ctx, e.info())
+	default:
+		s.forward(ctx, e)
+	}
+}
+
+func (s *shard) describe(ctx actor.Context) {
+	info := &ShardInfo{Number: s.number, Users: len(s.users), Failures: s.failed, Parked: s.parked}
+	answer(ctx, info)
+}
+
+// forward sends the message at hand on to the user, or keeps it while the user's
+// actor is on its way out or being replaced.
+func (s *shard) forward(ctx actor.Context, e *entry) {
+	switch e.state {
+	case active:
+		ctx.Forward(e.pid)
+	case leaving, recovering:
+		e.held = append(e.held, mailOf(ctx))
+	case parked:
+		refuse(ctx, ctx.Sender(), ctx.Message(), ErrUnavailable)
+	}
+}
+
+// start gives the user an actor, its sessions, and the mail that was held.
+func (s *shard) start(ctx actor.Context, e *entry) {
+	s.epoch++
+	s.next = &user{id: e.id, system: s.system}
+	pid, err := ctx.SpawnNamed(s.props, string(e.id)+"."+strconv.FormatUint(s.epoch, 36))
+	if err != nil {
+		panic(fmt.Sprintf("shard %d: user %s has a name that was given before: %v", s.number, e.id, err))
+	}
+	e.pid, e.box, e.state = pid, &s.next.box, active
+	s.next = nil
+	for _, session := range e.sessions {
+		ctx.Send(pid, &attach{e.id, session})
+	}
+	s.release(ctx, e)
+}
+
+// release sends on the mail that was held.
+func (s *shard) release(ctx actor.Context, e *entry) {
+	held := e.held
+	e.held = nil
+	for _, mail := range held {
+		ctx.Send(e.pid, mail)
+	}
+}
+
+func (s *shard) quiet(ctx actor.Context, msg *quiet) {
+	if e := s.users[msg.user]; e != nil && e.pid == msg.by && e.state == active {
+		s.idle.add(e)
+		s.tick(ctx)
+	}
+}
+
+func (s *shard) leave(ctx actor.Context, msg *leave) {
+	if e := s.users[msg.user]; e != nil && e.pid == msg.by && e.state == active {
+		e.state = leaving
+		ctx.Send(e.pid, msgMayLeave)
+	}
+}
+
+func (s *shard) stay(ctx actor.Context, msg *stay) {
+	e := s.users[msg.user]
+	if e == nil || e.pid != msg.by || e.state != leaving {
+		return
+	}
+	e.state = active
+	s.release(ctx, e)
+}
+
+// sweep asks the users who have been quiet for the idle time to leave.
+func (s *shard) sweep(ctx actor.Context) {
+	s.ticker = nil
+	for _, e := range s.idle.turn() {
+		if s.users[e.id] == e && e.state == active {
+			ctx.Send(e.pid, msgRest)
+		}
+	}
+	s.tick(ctx)
+}
+
+func (s *shard) tick(ctx actor.Context) {
+	if s.ticker == nil && s.idle.n > 0 {
+		s.ticker = s.system.after(s.system.config.IdleAfter/(idleSlots-1), ctx.Self(), msgSweep)
+	}
+}
+
+func (s *shard) stop() {
+	s.stopping = true
+	if s.ticker != nil {
+		s.ticker.Stop()
+	}
+	clear(s.users)
+}
+
+// userOf reads the user's id out of the name that start has given.
+func userOf(pid *actor.PID) protocol.UserID {
+	name := pid.GetId()
+	name = name[strings.LastIndexByte(name, '/')+1:]
+	return protocol.UserID(name[:strings.LastIndexByte(name, '.')])
+}

@@ -1,0 +1,88 @@
+package actors
+
+import (
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Supervision, as data: what happens when an actor of a level fails, and why.
+//
+// A user's failure is not in the hands of the actor system: its shard stops it
+// and starts a new one, see shard.HandleFailure.
+var supervision = map[string]struct {
+	onFailure actor.Directive
+	why       string
+}{
+	"registry": {actor.ResumeDirective, "a restart would stop every shard and user below it"},
+	"gateway":  {actor.ResumeDirective, "a restart would cut every socket"},
+	"shard":    {actor.ResumeDirective, "a restart would stop its users"},
+	"user":     {actor.StopDirective, "its state is rebuilt by a new one; the sockets stay open"},
+	"session":  {actor.StopDirective, "a socket's framing cannot be trusted after a failure; the client connects again"},
+}
+
+// childOf names the level below the two that supervise by the table.
+var childOf = map[string]string{"registry": "shard", "gateway": "session"}
+
+// Intensity says how often a user's actor may fail before it is parked, and for
+// how long. While it is parked its senders get ERROR unavailable and its sockets
+// stay open.
+type Intensity struct {
+	Failures int           // that many within Window are answered with a new actor at once
+	Window   time.Duration // a failure older than this is forgotten
+	Park     time.Duration // the first rest; each further one is twice as long
+	MaxPark  time.Duration // no rest is longer
+}
+
+// park is how long to rest after the given number of failures, or zero to go on
+// at once. The rest varies by a quarter either way, so that users which failed
+// together do not come back together.
+func (i Intensity) park(failures int) time.Duration {
+	over := failures - i.Failures
+	if over <= 0 {
+		return 0
+	}
+	d := i.MaxPark
+	if over < 32 && i.Park<<(over-1) > 0 {
+		d = min(i.Park<<(over-1), i.MaxPark)
+	}
+	return d*3/4 + rand.N(d/2+1)
+}
+
+// supervisor applies the table to the children of one level.
+type supervisor struct {
+	level string
+	log   *slog.Logger
+}
+
+// HandleFailure implements actor.SupervisorStrategy.
+func (s *supervisor) HandleFailure(_ *actor.ActorSystem, by actor.Supervisor, child *actor.PID,
+	_ *actor.RestartStatistics, reason, message any,
+) {
+	row := supervision[s.level]
+	s.log.Error("actor failed", "level", s.level, "actor", child.GetId(), "directive", row.onFailure.String(),
+		"reason", fmt.Sprint(reason), "message", fmt.Sprintf("%T", message))
+	if row.onFailure == actor.StopDirective {
+		by.StopChildren(child)
+		return
+	}
+	by.ResumeChildren(child)
+}
+
+// survive lets an actor that must never restart outlive a panic in its own code:
+// the message at hand is lost, and whoever waits for its answer is told.
+// Call it deferred.
+func (s *System) survive(ctx actor.Context, level string) {
+	reason := recover()
+	if reason == nil {
+		return
+	}
+	s.counts.survived.Add(1)
+	s.log.Error("actor survived a panic", "level", level, "actor", ctx.Self().GetId(),
+		"reason", fmt.Sprint(reason), "message", fmt.Sprintf("%T", ctx.Message()), "stack", string(debug.Stack()))
+	refuse(ctx, ctx.Sender(), ctx.Message(), ErrInternal)
+}

@@ -1,0 +1,196 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"callboard/protocol"
+)
+
+// System is one node's actors, and the only way in to them. Its methods may be
+// called by any goroutine.
+type System struct {
+	config Config
+	log    *slog.Logger
+	actors *actor.ActorSystem
+	root   *actor.RootContext
+
+	ring         atomic.Pointer[ring] // written by the registry
+	registry     *actor.PID
+	gateway      *actor.PID
+	registryUp   chan struct{} // closed by the registry when the ring is set
+	registryDone chan struct{} // closed by the registry when all below it has stopped
+	gatewayDone  chan struct{} // closed by the gateway, likewise
+
+	counts counts
+}
+
+// counts are totals since the start. Actors add, anybody reads.
+type counts struct {
+	opened, ended atomic.Uint64 // sessions
+	failures      atomic.Uint64 // of users' actors
+	survived      atomic.Uint64 // panics in actors that must not restart
+	unhandled     atomic.Uint64 // messages that no actor should have got
+}
+
+// New builds the tree and returns when it is ready. End it with Stop.
+func New(config Config) (*System, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("configuration of the actors: %w", err)
+	}
+	s := &System{
+		config:       config,
+		log:          config.Log,
+		registryUp:   make(chan struct{}),
+		registryDone: make(chan struct{}),
+		gatewayDone:  make(chan struct{}),
+	}
+	// What protoactor has to say is said by our own actors with more knowledge;
+	// a dead letter is a message to a session that has just gone.
+	quiet := slog.New(slog.DiscardHandler)
+	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))
+	s.root = s.actors.Root
+
+	if s.registry, err = s.spawn("registry", newRegistry(s)); err != nil {
+		return nil, err
+	}
+	<-s.registryUp
+	if s.gateway, err = s.spawn("gateway", newGateway(s)); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// spawn starts one of the two actors at the top.
+func (s *System) spawn(level string, a actor.Actor) (*actor.PID, error) {
+	props := actor.PropsFromProducer(func() actor.Actor { return a },
+		actor.WithMailbox(newMailbox),
+		actor.WithGuardian(&supervisor{level: level, log: s.log}),
+		actor.WithSupervisor(&supervisor{level: childOf[level], log: s.log}))
+	pid, err := s.root.SpawnNamed(props, level)
+	if err != nil {
+		return nil, fmt.Errorf("starting the %s: %w", level, err)
+	}
+	return pid, nil
+}
+
+// Connect makes a session of the user for a socket and returns when the user can
+// be reached through it. The socket's goroutine reads and passes on what it
+// reads by the Link; the session writes.
+//
+// With ErrTooManySessions or ErrUnavailable the Link comes all the same: the
+// session is closing in order, and the goroutine reads until the peer has closed
+// too. With ErrDraining, ErrInternal or the context's error there is no Link, and
+// the Conn is the caller's to close.
+func (s *System) Connect(ctx context.Context, user protocol.UserID, conn Conn) (*Link, error) {
+	session := &session{conn: conn}
+	session.box.init(session)
+	link := &session.link
+	link.system, link.user = s, user
+	link.wake = make(chan struct{}, 1)
+	link.credits.Store(int32(s.config.MaxInFlight))
+	s.root.Send(s.gateway, &open{session})
+	for !link.opened.Load() {
+		select {
+		case <-link.wake:
+		case <-ctx.Done():
+			link.abandoned.Store(true)
+			return nil, fmt.Errorf("connecting user %s: %w", user, ctx.Err())
+		}
+	}
+	if link.pid == nil || link.ended.Load() {
+		return nil, or(link.err, error(ErrInternal))
+	}
+	link.next = link.makeNext("")
+	return link, link.err
+}
+
+// Send delivers a message as the message's Sender and returns when it has been
+// handed to the sessions of the receiver, or why it was not.
+//
+// Errors: ErrNotConnected, ErrUnavailable, ErrInternal, ErrDraining, or the
+// context's, in which case the message may still arrive.
+func (s *System) Send(ctx context.Context, msg *protocol.Send) error {
+	_, err := ask[*protocol.Sent](ctx, s, s.road(protocol.UserID(msg.Receiver)), msg)
+	return err
+}
+
+// CloseUser closes all sessions of a user with the code and the reason, and
+// returns how many there were.
+func (s *System) CloseUser(ctx context.Context, user protocol.UserID, code protocol.CloseCode, reason string) (sessions int, err error) {
+	msg := &protocol.Close{Code: uint32(code), Reason: reason}
+	return s.close(ctx, user, &closeUser{user, msg})
+}
+
+// CloseSession closes one session of a user, by the number that DescribeUser
+// gives, and returns whether it was there.
+func (s *System) CloseSession(ctx context.Context, user protocol.UserID, number uint64, code protocol.CloseCode, reason string) (bool, error) {
+	msg := &protocol.Close{Code: uint32(code), Reason: reason}
+	n, err := s.close(ctx, user, &closeSession{user, number, msg})
+	return n > 0, err
+}
+
+func (s *System) close(ctx context.Context, user protocol.UserID, msg any) (int, error) {
+	answer, err := ask[*closed](ctx, s, s.road(user), msg)
+	if err != nil {
+		return 0, err
+	}
+	return answer.sessions, nil
+}
+
+// Drain opens no more sessions, closes those there are with 1001, evenly over
+// the time given, and returns when all have ended or the context is done.
+func (s *System) Drain(ctx context.Context, over time.Duration) error {
+	_, err := ask[*drained](ctx, s, s.gateway, &drain{over})
+	return err
+}
+
+// Stop ends all actors, sockets first, and returns when all have ended or the
+// context is done. The System is of no use afterwards.
+func (s *System) Stop(ctx context.Context) error {
+	for _, part := range []struct {
+		pid  *actor.PID
+		done chan struct{}
+	}{{s.gateway, s.gatewayDone}, {s.registry, s.registryDone}} {
+		s.root.Stop(part.pid)
+		select {
+		case <-part.done:
+		case <-ctx.Done():
+			return fmt.Errorf("stopping the %s: %w", part.pid.GetId(), ctx.Err())
+		}
+	}
+	s.actors.Shutdown()
+	return nil
+}
+
+// road is the shard of a user.
+func (s *System) road(user protocol.UserID) *actor.PID { return s.ring.Load().shard(user) }
+
+// after has the actor sent a message when the time is over.
+func (s *System) after(d time.Duration, to *actor.PID, msg any) *time.Timer {
+	return time.AfterFunc(d, func() { s.root.Send(to, msg) })
+}
+
+func (s *System) now() time.Time { return time.Now() }
+
+// fault is where tests break an actor.
+func (s *System) fault(actor string, message any) {
+	if s.config.hooks.fault != nil {
+		s.config.hooks.fault(actor, message)
+	}
+}
+
+// unhandled counts a message that the actor has no case for.
+func (s *System) unhandled(ctx actor.Context) {
+	s.counts.unhandled.Add(1)
+	s.log.Error("message not handled", "actor", ctx.Self().GetId(), "message", fmt.Sprintf("%T", ctx.Message()))
+	if s.config.hooks.unhandled != nil {
+		s.config.hooks.unhandled(ctx.Self().GetId(), ctx.Message())
+	}
+}

@@ -1,0 +1,146 @@
+package protocol
+
+// A field is a key of a JSON frame, or of an object in one, that some kind of
+// message uses. Keys are matched byte by byte: "Type" is not "type".
+type field uint8
+
+const (
+	fieldType field = iota
+	fieldSeq
+	fieldID
+	fieldSender
+	fieldReceiver
+	fieldContent
+	fieldAt
+	fieldCode
+	fieldReason
+
+	fieldToken
+	fieldDevice
+	fieldCursor
+	fieldWindow
+	fieldUser
+	fieldSession
+	fieldHead
+	fieldLimits
+	fieldGap
+
+	fieldFrameBytes
+	fieldUserIDBytes
+	fieldMessageIDBytes
+	fieldInFlight
+	fieldSessions
+	fieldPingIntervalMS
+	fieldMissedPongs
+	fieldFirst
+	fieldLast
+
+	fieldUnknown // All other keys; also the number of the ones above.
+)
+
+// maxFieldBytes is the length of the longest name of a field.
+const maxFieldBytes = len("message_id_bytes")
+
+var fieldNames = [fieldUnknown]string{
+	fieldType:           "type",
+	fieldSeq:            "seq",
+	fieldID:             "id",
+	fieldSender:         "sender",
+	fieldReceiver:       "receiver",
+	fieldContent:        "content",
+	fieldAt:             "at",
+	fieldCode:           "code",
+	fieldReason:         "reason",
+	fieldToken:          "token",
+	fieldDevice:         "device",
+	fieldCursor:         "cursor",
+	fieldWindow:         "window",
+	fieldUser:           "user",
+	fieldSession:        "session",
+	fieldHead:           "head",
+	fieldLimits:         "limits",
+	fieldGap:            "gap",
+	fieldFrameBytes:     "frame_bytes",
+	fieldUserIDBytes:    "user_id_bytes",
+	fieldMessageIDBytes: "message_id_bytes",
+	fieldInFlight:       "in_flight",
+	fieldSessions:       "sessions",
+	fieldPingIntervalMS: "ping_interval_ms",
+	fieldMissedPongs:    "missed_pongs",
+	fieldFirst:          "first",
+	fieldLast:           "last",
+}
+
+// fieldOf is the field that a key names, which is a string of the given shape.
+// The switch is a search by length and then by content, and does not allocate.
+func fieldOf(key []byte, is shape) field {
+	if is == shapeEscaped {
+		return fieldOfEscaped(key)
+	}
+	switch string(key) {
+	case "type":
+		return fieldType
+	case "seq":
+		return fieldSeq
+	case "id":
+		return fieldID
+	case "sender":
+		return fieldSender
+	case "receiver":
+		return fieldReceiver
+	case "content":
+		return fieldContent
+	case "at":
+		return fieldAt
+	case "code":
+		return fieldCode
+	case "reason":
+		return fieldReason
+	case "token":
+		return fieldToken
+	case "device":
+		return fieldDevice
+	case "cursor":
+		return fieldCursor
+	case "window":
+		return fieldWindow
+	case "user":
+		return fieldUser
+	case "session":
+		return fieldSession
+	case "head":
+		return fieldHead
+	case "limits":
+		return fieldLimits
+	case "gap":
+		return fieldGap
+	case "frame_bytes":
+		return fieldFrameBytes
+	case "user_id_bytes":
+		return fieldUserIDBytes
+	case "message_id_bytes":
+		return fieldMessageIDBytes
+	case "in_flight":
+		return fieldInFlight
+	case "sessions":
+		return fieldSessions
+	case "ping_interval_ms":
+		return fieldPingIntervalMS
+	case "missed_pongs":
+		return fieldMissedPongs
+	case "first":
+		return fieldFirst
+	case "last":
+		return fieldLast
+	}
+	return fieldUnknown
+}
+
+// fieldOfEscaped is the field that a key with escapes names.
+func fieldOfEscaped(key []byte) field {
+	var buffer [maxFieldBytes]byte
+	if unescapedLen(key) > len(buffer) {
+		return fieldUnknown
+	}
+	return fieldOf(appendUnescaped(buffer[:0], key), shapeString)
+}

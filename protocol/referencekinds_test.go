@@ -1,0 +1,161 @@
+package protocol
+
+// A messageReference is a struct that encoding/json fills from a frame.
+type messageReference interface {
+	// message is what the frame means, or the code for the field that it lacks
+	// or that is out of bounds.
+	message() (Message, ErrorCode)
+}
+
+func referenceFor(t Type) messageReference {
+	switch t {
+	case TypeConnect:
+		return new(connectReference)
+	case TypeSend:
+		return new(sendReference)
+	case TypeReceive:
+		return new(receiveReference)
+	case TypeClose:
+		return new(closeReference)
+	case TypeSent:
+		return new(sentReference)
+	case TypeAck:
+		return new(ackReference)
+	case TypeError:
+		return new(errorReference)
+	}
+	return nil
+}
+
+type sendReference struct {
+	Receiver userIDReference    `json:"receiver"`
+	Content  string             `json:"content"`
+	ID       messageIDReference `json:"id"`
+	Sender   userIDReference    `json:"sender"`
+}
+
+func (r *sendReference) message() (Message, ErrorCode) {
+	if r.Receiver == "" {
+		return nil, CodeInvalidMessage
+	}
+	return &Send{Receiver: string(r.Receiver), Content: r.Content, Id: string(r.ID), Sender: string(r.Sender)}, ""
+}
+
+type receiveReference struct {
+	Seq      uint64             `json:"seq"`
+	ID       messageIDReference `json:"id"`
+	Sender   userIDReference    `json:"sender"`
+	Receiver userIDReference    `json:"receiver"`
+	Content  string             `json:"content"`
+	At       int64              `json:"at"`
+}
+
+func (r *receiveReference) message() (Message, ErrorCode) {
+	if r.Receiver == "" {
+		return nil, CodeInvalidMessage
+	}
+	return &Receive{
+		Seq: r.Seq, Id: string(r.ID), Sender: string(r.Sender), Receiver: string(r.Receiver),
+		Content: r.Content, At: r.At,
+	}, ""
+}
+
+type closeReference struct {
+	Code   uint16 `json:"code"`
+	Reason string `json:"reason"`
+}
+
+func (r *closeReference) message() (Message, ErrorCode) {
+	if r.Code != 0 && !CloseCode(r.Code).Valid() || len(r.Reason) > MaxReasonBytes {
+		return nil, CodeInvalidMessage
+	}
+	return &Close{Code: uint32(r.Code), Reason: r.Reason}, ""
+}
+
+type sentReference struct {
+	ID  messageIDReference `json:"id"`
+	Seq uint64             `json:"seq"`
+	At  int64              `json:"at"`
+}
+
+func (r *sentReference) message() (Message, ErrorCode) {
+	return &Sent{Id: string(r.ID), Seq: r.Seq, At: r.At}, ""
+}
+
+type ackReference struct {
+	Seq *uint64 `json:"seq"`
+}
+
+func (r *ackReference) message() (Message, ErrorCode) {
+	if r.Seq == nil {
+		return nil, CodeInvalidMessage
+	}
+	return &Ack{Seq: *r.Seq}, ""
+}
+
+type errorReference struct {
+	ID     messageIDReference `json:"id"`
+	Code   *string            `json:"code"`
+	Reason string             `json:"reason"`
+}
+
+func (r *errorReference) message() (Message, ErrorCode) {
+	if r.Code == nil {
+		return nil, CodeInvalidMessage
+	}
+	return &Error{Id: string(r.ID), Code: *r.Code, Reason: r.Reason}, ""
+}
+
+type connectReference struct {
+	Token   string           `json:"token"`
+	Device  string           `json:"device"`
+	Cursor  *uint64          `json:"cursor"`
+	Window  uint32           `json:"window"`
+	User    userIDReference  `json:"user"`
+	Session string           `json:"session"`
+	Head    uint64           `json:"head"`
+	Limits  *limitsReference `json:"limits"`
+	Gap     *gapReference    `json:"gap"`
+}
+
+func (r *connectReference) message() (Message, ErrorCode) {
+	m := &Connect{
+		Token: r.Token, Device: r.Device, Cursor: r.Cursor, Window: r.Window,
+		User: string(r.User), Session: r.Session, Head: r.Head,
+	}
+	if l := r.Limits; l != nil {
+		m.Limits = &Limits{
+			FrameBytes: l.FrameBytes, UserIdBytes: l.UserIDBytes, MessageIdBytes: l.MessageIDBytes,
+			InFlight: l.InFlight, Sessions: l.Sessions, PingIntervalMs: l.PingIntervalMS, MissedPongs: l.MissedPongs,
+		}
+	}
+	if g := r.Gap; g != nil {
+		m.Gap = &Gap{First: g.First, Last: g.Last}
+	}
+	return m, ""
+}
+
+type limitsReference struct {
+	FrameBytes     uint32 `json:"frame_bytes"`
+	UserIDBytes    uint32 `json:"user_id_bytes"`
+	MessageIDBytes uint32 `json:"message_id_bytes"`
+	InFlight       uint32 `json:"in_flight"`
+	Sessions       uint32 `json:"sessions"`
+	PingIntervalMS uint32 `json:"ping_interval_ms"`
+	MissedPongs    uint32 `json:"missed_pongs"`
+}
+
+func (r *limitsReference) UnmarshalJSON(b []byte) error {
+	type plain limitsReference
+	return unmarshal(b, (*plain)(r))
+}
+
+type gapReference struct {
+	First uint64 `json:"first"`
+	Last  uint64 `json:"last"`
+}
+
+func (r *gapReference) UnmarshalJSON(b []byte) error {
+	type plain gapReference
+	return unmarshal(b, (*plain)(r))
+}

@@ -1,0 +1,182 @@
+package transport
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"unicode/utf8"
+
+	"callboard/protocol"
+)
+
+// read is the reader goroutine: it takes the frames off the socket and passes
+// the messages on, until the peer or the session ends the connection.
+func (s *socket) read() {
+	for {
+		in, err := s.fill()
+		if err != nil {
+			s.link.Gone(0)
+			return
+		}
+		more := s.received(in.b[:in.n])
+		in.free()
+		if !more {
+			return
+		}
+	}
+}
+
+// received works off what came in, together with what was left before.
+func (s *socket) received(b []byte) (more bool) {
+	s.link.Heard()
+	if s.closing {
+		return true
+	}
+	if len(s.rest) > 0 {
+		s.rest = append(s.rest, b...)
+		b = s.rest
+	}
+	used, more := s.frames(b)
+	switch {
+	case used == len(b) || s.closing || !more:
+		s.rest = nil
+	case len(s.rest) > 0:
+		s.rest = append(s.rest[:0], b[used:]...)
+	default:
+		s.rest = slices.Clone(b[used:])
+	}
+	return more
+}
+
+// frames handles the frames that b holds whole and returns how many bytes they
+// are.
+func (s *socket) frames(b []byte) (used int, more bool) {
+	for {
+		h, enough, bad := parseHeader(b[used:])
+		if bad != nil {
+			return used, s.fail(bad)
+		}
+		if !enough || len(b)-used < h.size+h.length {
+			return used, true
+		}
+		payload := b[used+h.size : used+h.size+h.length]
+		unmask(payload, h.mask)
+		used += h.size + h.length
+		if !s.frame(h, payload) {
+			return used, false
+		}
+		if s.closing {
+			return used, true
+		}
+	}
+}
+
+// frame handles one frame. It returns false when there is no more to read.
+func (s *socket) frame(h header, payload []byte) (more bool) {
+	switch h.opcode {
+	case opText, opBinary:
+		if s.opcode != 0 {
+			return s.fail(&violation{protocol.CloseProtocolError, "a message began before the last one had ended"})
+		}
+		if h.fin {
+			return s.complete(h.opcode, payload)
+		}
+		s.opcode = h.opcode
+		s.message = slices.Clone(payload)
+		return true
+	case opContinuation:
+		return s.fragment(h, payload)
+	case opPing:
+		return s.link.Ping(slices.Clone(payload))
+	case opPong:
+		return true
+	default:
+		return s.closed(payload)
+	}
+}
+
+// fragment adds to the message that is under way.
+func (s *socket) fragment(h header, payload []byte) (more bool) {
+	if s.opcode == 0 {
+		return s.fail(&violation{protocol.CloseProtocolError, "a continuation of no message"})
+	}
+	if len(s.message)+len(payload) > protocol.MaxFrameBytes {
+		return s.fail(&violation{protocol.CloseTooBig, string(protocol.CodeTooLarge)})
+	}
+	s.message = append(s.message, payload...)
+	if !h.fin {
+		return true
+	}
+	message, opcode := s.message, s.opcode
+	s.message, s.opcode = nil, 0
+	return s.complete(opcode, message)
+}
+
+// complete passes on a message. One that cannot be understood is refused, and
+// the connection goes on.
+func (s *socket) complete(opcode byte, payload []byte) (more bool) {
+	if opcode == opBinary {
+		return s.fail(&violation{protocol.CloseUnsupportedData, "this protocol is JSON in text frames"})
+	}
+	next := s.link.Next()
+	m, err := protocol.DecodeJSON(payload, next)
+	if err != nil {
+		return s.refuse(payload, err)
+	}
+	switch m := m.(type) {
+	case *protocol.Send:
+		if m.Sender != "" && m.Sender != string(s.link.User()) {
+			return s.link.Refuse(&protocol.Error{
+				Id: m.Id, Code: string(protocol.CodeSenderMismatch),
+				Reason: "sender: this connection is user " + string(s.link.User()) + "'s; leave the sender out or give that one",
+			})
+		}
+		return s.link.Send()
+	case *protocol.Close:
+		s.closing = true
+		return s.link.Close()
+	default:
+		return s.link.Refuse(&protocol.Error{
+			Code:   string(protocol.CodeUnknownType),
+			Reason: "type: a client sends 1 (SEND) or 3 (CLOSE), not " + m.Type().String(),
+		})
+	}
+}
+
+func (s *socket) refuse(payload []byte, err error) (more bool) {
+	if !utf8.Valid(payload) {
+		return s.fail(&violation{protocol.CloseInvalidPayload, "a text frame must be UTF-8"})
+	}
+	var bad *protocol.FrameError
+	if !errors.As(err, &bad) {
+		return s.fail(&violation{protocol.CloseInternal, string(protocol.CodeInternal)})
+	}
+	return s.link.Refuse(bad.Message())
+}
+
+// closed: the peer's close frame. Nothing comes behind it.
+func (s *socket) closed(payload []byte) (more bool) {
+	code := protocol.CloseNormal
+	switch {
+	case len(payload) == 1:
+		return s.fail(&violation{protocol.CloseProtocolError, "a close frame with half a code"})
+	case len(payload) >= 2:
+		code = protocol.CloseCode(binary.BigEndian.Uint16(payload))
+		if !code.Valid() {
+			return s.fail(&violation{protocol.CloseProtocolError, "a close code that must not be sent"})
+		}
+		if !utf8.Valid(payload[2:]) {
+			return s.fail(&violation{protocol.CloseInvalidPayload, "a close reason must be UTF-8"})
+		}
+	}
+	s.link.Gone(code)
+	return false
+}
+
+// fail closes the connection for a breach of the protocol. Reading goes on, and
+// what comes is thrown away, so that the close frame is not lost in a reset.
+func (s *socket) fail(v *violation) (more bool) {
+	s.closing = true
+	s.link.Fail(v.code, v.reason)
+	return true
+}
