@@ -21,7 +21,7 @@ var inBuffers = sync.Pool{New: func() any { return new(inBuffer) }}
 // bottom of the reader's stack, so that it fits into the 2 KB that a goroutine
 // begins with (BenchmarkIdle).
 func (s *socket) fill() (*inBuffer, error) {
-	if err := s.raw.Read(s.readable_); err != nil {
+	if err := s.raw.Read(s.take); err != nil {
 		return nil, err
 	}
 	return s.in, s.inErr

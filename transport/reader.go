@@ -29,7 +29,7 @@ func (s *socket) read() {
 // received works off what came in, together with what was left before.
 func (s *socket) received(b []byte) (more bool) {
 	s.link.Heard()
-	if s.closing {
+	if s.lost {
 		return true
 	}
 	if len(s.rest) > 0 {
@@ -38,7 +38,7 @@ func (s *socket) received(b []byte) (more bool) {
 	}
 	used, more := s.frames(b)
 	switch {
-	case used == len(b) || s.closing || !more:
+	case used == len(b) || s.lost || !more:
 		s.rest = nil
 	case len(s.rest) > 0:
 		s.rest = append(s.rest[:0], b[used:]...)
@@ -54,6 +54,7 @@ func (s *socket) frames(b []byte) (used int, more bool) {
 	for {
 		h, enough, bad := parseHeader(b[used:])
 		if bad != nil {
+			s.lost = true
 			return used, s.fail(bad)
 		}
 		if !enough || len(b)-used < h.size+h.length {
@@ -65,7 +66,7 @@ func (s *socket) frames(b []byte) (used int, more bool) {
 		if !s.frame(h, payload) {
 			return used, false
 		}
-		if s.closing {
+		if s.lost {
 			return used, true
 		}
 	}
@@ -73,6 +74,9 @@ func (s *socket) frames(b []byte) (used int, more bool) {
 
 // frame handles one frame. It returns false when there is no more to read.
 func (s *socket) frame(h header, payload []byte) (more bool) {
+	if s.closing && h.opcode != opClose {
+		return true
+	}
 	switch h.opcode {
 	case opText, opBinary:
 		if s.opcode != 0 {
@@ -173,9 +177,13 @@ func (s *socket) closed(payload []byte) (more bool) {
 	return false
 }
 
-// fail closes the connection for a breach of the protocol. Reading goes on, and
-// what comes is thrown away, so that the close frame is not lost in a reset.
+// fail closes the connection for a breach of the protocol. Reading goes on, so
+// that the close frame is not lost in a reset; only the peer's own counts still.
 func (s *socket) fail(v *violation) (more bool) {
+	if s.closing { // its second fault: nothing it says counts any more
+		s.lost = true
+		return true
+	}
 	s.closing = true
 	s.link.Fail(v.code, v.reason)
 	return true

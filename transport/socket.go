@@ -22,13 +22,13 @@ type socket struct {
 	link *actors.Link    // set before the reader starts
 
 	// The reader's.
-	in        *inBuffer // filled by readable for the reader
-	inErr     error
-	readable_ func(fd uintptr) bool // the method readable, bound once
-	rest      []byte                // of a frame that has not come whole
-	message   []byte                // of a message whose fragments have not all come
-	opcode    byte                  // of that message; 0: none is under way
-	closing   bool                  // the peer asked to close or broke the protocol: what comes is thrown away
+	in      *inBuffer // filled by readable for the reader
+	inErr   error
+	take    func(fd uintptr) bool // the method readable, bound once
+	rest    []byte                // of a frame that has not come whole
+	message []byte                // of a message whose fragments have not all come
+	opcode  byte                  // of that message; 0: none is under way
+	closing bool                  // the peer asked to close or broke the protocol: what comes is thrown away
 
 	// The session's, but for what it lends to drain while that runs.
 	out     *outBuffer // frames that wait

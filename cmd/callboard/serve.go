@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"callboard/actors"
+	"callboard/transport"
+)
+
+// serveOptions are the flags of serve.
+type serveOptions struct {
+	listen         string
+	insecure       bool
+	allowOrigins   []string
+	drain          time.Duration
+	maxConnections int
+	shards         int
+	logLevel       string
+	logFormat      string
+}
+
+func newServe() *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the service",
+		Long: `Run the service until SIGINT or SIGTERM: then it accepts nobody any more,
+closes all sessions evenly over the drain time, and exits. A second signal ends
+it at once.
+
+Users connect at ws://ADDRESS/ws/{id}. /healthz and /readyz answer whoever
+watches over the service.`,
+		Example: `  callboard serve
+  callboard serve --listen 127.0.0.1:9000 --allow-origin https://app.example.org`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), &o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "address to listen on, host:port")
+	f.BoolVar(&o.insecure, "insecure", false, "listen on other addresses than loopback, though nobody has to prove who they are")
+	f.StringSliceVar(&o.allowOrigins, "allow-origin", nil, "origin whose pages may connect, like https://app.example.org; may be repeated")
+	f.DurationVar(&o.drain, "drain", 10*time.Second, "time over which the sessions are closed at the end")
+	f.IntVar(&o.maxConnections, "max-connections", 100_000, "connections at once; one more gets 503")
+	f.IntVar(&o.shards, "shards", 16, "slices that the users are spread over, 1 to 4096")
+	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
+	return cmd
+}
+
+// serve runs the service until the context is done.
+func serve(ctx context.Context, o *serveOptions) error {
+	logger, err := newLogger(o.logLevel, o.logFormat)
+	if err != nil {
+		return err
+	}
+	if o.drain <= 0 {
+		return fmt.Errorf("--drain is %s: give a time above zero, like 10s", o.drain)
+	}
+	if err := checkListen(o.listen, o.insecure); err != nil {
+		return err
+	}
+	system, err := actors.New(actors.Config{Shards: o.shards, Log: logger})
+	if err != nil {
+		return err
+	}
+	server, err := transport.New(system, transport.Config{
+		MaxConnections: o.maxConnections, AllowOrigins: o.allowOrigins, Log: logger,
+	})
+	if err != nil {
+		return errors.Join(err, stopSystem(system))
+	}
+	listener, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("%w; is another program there? --listen gives another address", err), stopSystem(system))
+	}
+	logger.Info("serving", slog.String("address", listener.Addr().String()), slog.String("version", buildVersion().String()))
+	err = server.Serve(ctx, listener, o.drain)
+	logger.Info("stopped")
+	return err
+}
+
+// stopSystem ends the actors of a service that never served.
+func stopSystem(system *actors.System) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return system.Stop(ctx)
+}
+
+// checkListen keeps a service without sign-in away from other machines.
+func checkListen(address string, insecure bool) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("--listen %q: %w; give host:port, like 127.0.0.1:8080", address, err)
+	}
+	if insecure || host == "localhost" {
+		return nil
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Unmap().IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("--listen %s would let other machines in, and anyone there could speak as any user, "+
+		"for there is no sign-in yet; listen on 127.0.0.1 behind a proxy that knows your users, or give --insecure", address)
+}
+
+// newLogger writes to stderr.
+func newLogger(level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("--log-level %q: give debug, info, warn or error", level)
+	}
+	options := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(os.Stderr, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(os.Stderr, options)), nil
+	}
+	return nil, fmt.Errorf("--log-format %q: give text or json", format)
+}

@@ -1,0 +1,79 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"callboard/protocol"
+)
+
+// Config says how a Server serves. Zero values take the default.
+type Config struct {
+	// MaxConnections bounds the WebSocket connections; one more is answered with
+	// 503 and Retry-After. Default 100,000.
+	MaxConnections int
+
+	// MaxPending bounds the TCP connections that have not been upgraded; one more
+	// is closed at once. Default 4,096.
+	MaxPending int
+
+	// AllowOrigins are the origins, besides the server's own, whose pages may
+	// connect, each as a browser sends it: https://example.org. Requests without
+	// an Origin come from no browser and always may.
+	AllowOrigins []string
+
+	// HandshakeTimeout is how long a request's header, and the upgrade, may take.
+	// Default protocol.HandshakeTimeout.
+	HandshakeTimeout time.Duration
+
+	// IdleTimeout is how long a connection that is no WebSocket is kept between
+	// two requests. Default 60 s.
+	IdleTimeout time.Duration
+
+	// WriteTimeout is how long a peer may take none of what is sent to it before
+	// it is cut: half of it until it is closed as a slow consumer, half for it to
+	// see that. Default protocol.WriteTimeout.
+	WriteTimeout time.Duration
+
+	// Log takes what happens to connections. Default: nothing is logged.
+	Log *slog.Logger
+}
+
+// withDefaults fills in what was left zero and checks the rest.
+func (c Config) withDefaults() (Config, error) {
+	setDefault(&c.MaxConnections, 100_000)
+	setDefault(&c.MaxPending, 4096)
+	setDefault(&c.HandshakeTimeout, protocol.HandshakeTimeout)
+	setDefault(&c.IdleTimeout, time.Minute)
+	setDefault(&c.WriteTimeout, protocol.WriteTimeout)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	var errs []error
+	if c.MaxConnections < 1 {
+		errs = append(errs, fmt.Errorf("MaxConnections is %d: give at least 1", c.MaxConnections))
+	}
+	if c.MaxPending < 1 {
+		errs = append(errs, fmt.Errorf("MaxPending is %d: give at least 1", c.MaxPending))
+	}
+	if c.HandshakeTimeout < 0 || c.IdleTimeout < 0 || c.WriteTimeout < 0 {
+		errs = append(errs, errors.New("a timeout is negative: give a positive one"))
+	}
+	for _, origin := range c.AllowOrigins {
+		u, err := url.Parse(origin)
+		if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
+			errs = append(errs, fmt.Errorf("origin %q: give scheme and host as a browser sends them, like https://example.org", origin))
+		}
+	}
+	return c, errors.Join(errs...)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

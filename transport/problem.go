@@ -1,0 +1,28 @@
+package transport
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"callboard/protocol"
+)
+
+// problem is the JSON body of a refused HTTP request: the code that programs
+// test and the reason for people.
+type problem struct {
+	Code   protocol.ErrorCode `json:"code"`
+	Reason string             `json:"reason"`
+}
+
+// writeProblem refuses a request.
+func writeProblem(w http.ResponseWriter, status int, code protocol.ErrorCode, reason string) {
+	body, err := json.Marshal(problem{code, reason})
+	if err != nil { // two strings: cannot happen
+		panic(err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // the client may have gone; nobody is left to tell
+}

@@ -1,0 +1,130 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"callboard/actors"
+	"callboard/protocol"
+)
+
+// Server serves users' connections: the WebSocket at /ws/{id}, and /healthz and
+// /readyz for whoever watches over it.
+type Server struct {
+	config  Config
+	system  *actors.System
+	http    *http.Server
+	origins map[string]bool
+
+	ready       atomic.Bool
+	connections atomic.Int64 // WebSockets, from the upgrade to the end of their reader
+	pending     atomic.Int64 // TCP connections that are no WebSocket yet
+
+	readers sync.WaitGroup
+	drains  sync.WaitGroup
+}
+
+// New makes a server for the users of a system.
+func New(system *actors.System, config Config) (*Server, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("configuration of the server: %w", err)
+	}
+	s := &Server{config: config, system: system, origins: make(map[string]bool)}
+	for _, origin := range config.AllowOrigins {
+		s.origins[origin] = true
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/ws/{id}", s.upgrade)
+	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("/", notFound)
+	s.http = &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: config.HandshakeTimeout,
+		ReadTimeout:       config.HandshakeTimeout,
+		WriteTimeout:      2 * config.HandshakeTimeout,
+		IdleTimeout:       config.IdleTimeout,
+		MaxHeaderBytes:    protocol.MaxHeaderBytes,
+		ConnState:         s.connState,
+		ErrorLog:          nil,
+	}
+	s.http.ErrorLog = discardLog
+	return s, nil
+}
+
+// Serve accepts connections until the context is done. Then it is not ready any
+// more, stops accepting, closes the sessions evenly over the time given, and
+// returns when all have gone or that time, and a moment for the last close
+// frames, is over. It returns nil in both cases: the sockets that remain end
+// with the process.
+func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Duration) error {
+	failed := make(chan error, 1)
+	go func() { failed <- s.http.Serve(listener) }() // ends with Close or Shutdown below
+	s.ready.Store(true)
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving on %s: %w", listener.Addr(), err)
+	case <-ctx.Done():
+	}
+	s.ready.Store(false)
+	defer func() { <-failed }()
+
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		if s.http.Shutdown(limit) != nil {
+			_ = s.http.Close() // some request did not end in time
+		}
+	}()
+	err := s.system.Drain(limit, drain*4/5) // the last fifth is for the last to answer
+	<-stopped
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("closing the sessions: %w", err)
+	}
+	return nil
+}
+
+// Wait returns when every goroutine of every connection has ended. Call it after
+// Serve and after the system was stopped.
+func (s *Server) Wait() {
+	s.readers.Wait()
+	s.drains.Wait()
+}
+
+// connState bounds the connections that are no WebSocket yet.
+func (s *Server) connState(nc net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		if s.pending.Add(1) > int64(s.config.MaxPending) {
+			_ = nc.Close() // before it costs more; the counter goes down with StateClosed
+		}
+	case http.StateHijacked, http.StateClosed:
+		s.pending.Add(-1)
+	}
+}
+
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	if !s.ready.Load() {
+		writeProblem(w, http.StatusServiceUnavailable, protocol.CodeDraining, "the service is starting or shutting down")
+		return
+	}
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	writeProblem(w, http.StatusNotFound, protocol.CodeNotFound, "there is /ws/{id} for WebSockets, /healthz and /readyz")
+}

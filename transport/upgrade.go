@@ -1,0 +1,156 @@
+package transport
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+
+	"github.com/gorilla/websocket"
+
+	"callboard/actors"
+	"callboard/protocol"
+)
+
+// discardLog takes what net/http says of broken clients.
+var discardLog = log.New(io.Discard, "", 0)
+
+// upgrade turns a request into a session. The answer to the handshake leaves
+// only when the user can be reached through the session: who has seen it gets
+// every message that is sent from then on.
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
+	id, err := protocol.ParseUserID(r.PathValue("id"))
+	switch {
+	case r.Method != http.MethodGet:
+		w.Header().Set("Allow", http.MethodGet)
+		writeProblem(w, http.StatusMethodNotAllowed, protocol.CodeMethodNotAllowed, "a WebSocket handshake is a GET")
+	case err != nil:
+		writeProblem(w, http.StatusBadRequest, protocol.CodeInvalidUserID, "/ws/{id}: "+err.Error())
+	case !websocket.IsWebSocketUpgrade(r):
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "websocket")
+		writeProblem(w, http.StatusUpgradeRequired, protocol.CodeUpgradeRequired, "this address speaks WebSocket: connect with a WebSocket client")
+	case !s.originAllowed(r):
+		writeProblem(w, http.StatusForbidden, protocol.CodeOriginNotAllowed,
+			"pages of this origin may not connect; the operator can allow it with --allow-origin")
+	case !s.ready.Load():
+		w.Header().Set("Retry-After", "1")
+		writeProblem(w, http.StatusServiceUnavailable, protocol.CodeDraining, actors.ErrDraining.Reason)
+	case s.connections.Add(1) > int64(s.config.MaxConnections):
+		s.connections.Add(-1)
+		w.Header().Set("Retry-After", "5")
+		writeProblem(w, http.StatusServiceUnavailable, protocol.CodeTooManyConnections, "the service has as many connections as it may; try again later")
+	default:
+		if !s.connect(w, r, id) {
+			s.connections.Add(-1)
+		}
+	}
+}
+
+// originAllowed guards users against pages of other sites that would connect in
+// their name. Programs other than browsers send no Origin.
+func (s *Server) originAllowed(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" || s.origins[origin] {
+		return true
+	}
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
+}
+
+// connect does the handshake and starts the reader. It returns false if there is
+// no connection after all.
+func (s *Server) connect(w http.ResponseWriter, r *http.Request, id protocol.UserID) bool {
+	held := &heldAnswer{ResponseWriter: w}
+	upgrader := websocket.Upgrader{
+		CheckOrigin: func(*http.Request) bool { return true }, // upgrade has checked it
+		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
+			writeProblem(w, status, protocol.CodeBadRequest, reason.Error())
+		},
+	}
+	ws, err := upgrader.Upgrade(held, r, nil)
+	if err != nil {
+		return false // answered by Error, or the client has gone
+	}
+	sock, err := s.newSocket(ws.NetConn().(*heldConn))
+	if err != nil {
+		_ = ws.Close()
+		return false
+	}
+
+	ctx, cancel := context.WithTimeout(r.Context(), s.config.HandshakeTimeout)
+	defer cancel()
+	link, err := s.system.Connect(ctx, id, sock)
+	if link == nil {
+		s.config.Log.Warn("connection refused", slog.String("user", string(id)), slog.Any("error", err))
+		if errors.Is(err, actors.ErrDraining) {
+			sock.decline(actors.ErrDraining)
+		}
+		sock.Close()
+		return false
+	}
+	sock.link = link
+	// A goroutine of its own, so that net/http's stack and buffers are let go.
+	s.readers.Go(func() {
+		defer s.connections.Add(-1)
+		sock.read()
+	})
+	return true
+}
+
+// newSocket makes a socket whose first words are the handshake's answer.
+func (s *Server) newSocket(held *heldConn) (*socket, error) {
+	raw, err := held.Conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	sock := &socket{nc: held.Conn, raw: raw, writeTimeout: s.config.WriteTimeout / 2, drains: &s.drains}
+	sock.take = sock.readable
+	sock.out = newOutBuffer()
+	sock.out.b = append(sock.out.b, held.answer...)
+	return sock, nil
+}
+
+// decline answers the handshake with an HTTP error after all.
+func (s *socket) decline(why *actors.Error) {
+	var body bytes.Buffer
+	w := &http.Response{
+		StatusCode: http.StatusServiceUnavailable, ProtoMajor: 1, ProtoMinor: 1, Close: true,
+		Header: http.Header{"Retry-After": {"1"}, "Content-Type": {"application/json"}},
+		Body:   io.NopCloser(strings.NewReader(`{"code":"` + string(why.Code) + `","reason":"` + why.Reason + "\"}\n")),
+	}
+	_ = w.Write(&body)              // into memory
+	_, _ = s.tryWrite(body.Bytes()) // the client may have gone
+}
+
+// heldAnswer gives gorilla's upgrader a connection that keeps the handshake's
+// answer back.
+type heldAnswer struct{ http.ResponseWriter }
+
+// Hijack implements http.Hijacker.
+func (h *heldAnswer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	nc, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	return &heldConn{Conn: nc}, rw, nil
+}
+
+// heldConn keeps what is written to it.
+type heldConn struct {
+	net.Conn
+	answer []byte
+}
+
+func (c *heldConn) Write(b []byte) (int, error) {
+	c.answer = append(c.answer, b...)
+	return len(b), nil
+}
