@@ -28,7 +28,8 @@ type socket struct {
 	rest    []byte                // of a frame that has not come whole
 	message []byte                // of a message whose fragments have not all come
 	opcode  byte                  // of that message; 0: none is under way
-	closing bool                  // the peer asked to close or broke the protocol: what comes is thrown away
+	closing bool                  // the peer asked to close or broke the protocol: only its close frame counts
+	lost    bool                  // its frames cannot be told apart any more: what comes is thrown away
 
 	// The session's, but for what it lends to drain while that runs.
 	out     *outBuffer // frames that wait
