@@ -44,6 +44,7 @@ func newGateway(system *System) *gateway {
 	g.props = actor.PropsFromProducer(
 		func() actor.Actor { return g.next },
 		actor.WithMailbox(func() actor.Mailbox { return &g.next.box }),
+		actor.WithDispatcher(&system.workers),
 	)
 	return g
 }

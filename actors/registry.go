@@ -36,6 +36,7 @@ func (r *registry) start(ctx actor.Context) {
 		props := actor.PropsFromProducer(
 			func() actor.Actor { return newShard(r.system, number) },
 			actor.WithMailbox(newMailbox),
+			actor.WithDispatcher(&r.system.workers),
 		)
 		pid, err := ctx.SpawnNamed(props, strconv.Itoa(number))
 		if err != nil {

@@ -38,6 +38,7 @@ func newShard(system *System, number int) *shard {
 	s.props = actor.PropsFromProducer(
 		func() actor.Actor { return s.next },
 		actor.WithMailbox(func() actor.Mailbox { return &s.next.box }),
+		actor.WithDispatcher(&system.workers),
 	)
 	return s
 }

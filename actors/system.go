@@ -9,16 +9,18 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"callboard/actors/mailbox"
 	"callboard/protocol"
 )
 
 // System is one node's actors, and the only way in to them. Its methods may be
 // called by any goroutine.
 type System struct {
-	config Config
-	log    *slog.Logger
-	actors *actor.ActorSystem
-	root   *actor.RootContext
+	config  Config
+	log     *slog.Logger
+	actors  *actor.ActorSystem
+	root    *actor.RootContext
+	workers mailbox.Workers // run all actors
 
 	ring         atomic.Pointer[ring] // written by the registry
 	registry     *actor.PID
@@ -71,6 +73,7 @@ func New(config Config) (*System, error) {
 func (s *System) spawn(level string, a actor.Actor) (*actor.PID, error) {
 	props := actor.PropsFromProducer(func() actor.Actor { return a },
 		actor.WithMailbox(newMailbox),
+		actor.WithDispatcher(&s.workers),
 		actor.WithGuardian(&supervisor{level: level, log: s.log}),
 		actor.WithSupervisor(&supervisor{level: childOf[level], log: s.log}))
 	pid, err := s.root.SpawnNamed(props, level)
@@ -166,6 +169,7 @@ func (s *System) Stop(ctx context.Context) error {
 		}
 	}
 	s.actors.Shutdown()
+	s.workers.Close()
 	return nil
 }
 

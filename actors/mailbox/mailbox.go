@@ -32,9 +32,9 @@ type Mailbox struct {
 
 	taken queue // the run's alone: out of posted, not yet handled
 
-	invoker    actor.MessageInvoker
-	dispatcher actor.Dispatcher
-	owner      Owner // may be nil
+	invoker actor.MessageInvoker
+	workers *Workers
+	owner   Owner // may be nil
 }
 
 var _ actor.Mailbox = (*Mailbox)(nil)
@@ -58,7 +58,7 @@ func (m *Mailbox) PostUserMessage(message any) {
 	}
 	m.mu.Unlock()
 	if wake {
-		m.dispatcher.Schedule(m.run)
+		m.workers.wake(m)
 	}
 }
 
@@ -72,13 +72,16 @@ func (m *Mailbox) PostSystemMessage(message any) {
 	m.running = true
 	m.mu.Unlock()
 	if wake {
-		m.dispatcher.Schedule(m.run)
+		m.workers.wake(m)
 	}
 }
 
 // RegisterHandlers is called once by the actor system, before the first message.
+// Unless the actor's Props have a *Workers for dispatcher, each run is a fresh
+// goroutine.
 func (m *Mailbox) RegisterHandlers(invoker actor.MessageInvoker, dispatcher actor.Dispatcher) {
-	m.invoker, m.dispatcher = invoker, dispatcher
+	m.invoker = invoker
+	m.workers, _ = dispatcher.(*Workers)
 }
 
 // Start does nothing: the mailbox runs when something is posted.

@@ -15,8 +15,10 @@ type chunk struct {
 
 var chunks = sync.Pool{New: func() any { return new(chunk) }}
 
-// queue is a first-in first-out list of messages. The zero value is empty.
+// queue is a first-in first-out list of messages. The zero value is empty. A
+// message that is alone needs no chunk.
 type queue struct {
+	first      any // before everything in the chunks; nil: none
 	head, tail *chunk
 	read       int // next item of head
 	write      int // next free place of tail
@@ -24,6 +26,10 @@ type queue struct {
 }
 
 func (q *queue) push(msg any) {
+	if q.n++; q.n == 1 && msg != nil {
+		q.first = msg
+		return
+	}
 	if q.tail == nil {
 		q.head = chunks.Get().(*chunk)
 		q.tail = q.head
@@ -34,12 +40,16 @@ func (q *queue) push(msg any) {
 	}
 	q.tail.items[q.write] = msg
 	q.write++
-	q.n++
 }
 
 func (q *queue) pop() (any, bool) {
 	if q.n == 0 {
 		return nil, false
+	}
+	if msg := q.first; msg != nil {
+		q.first = nil
+		q.n--
+		return msg, true
 	}
 	c := q.head
 	msg := c.items[q.read]

@@ -1,0 +1,168 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"callboard/protocol"
+)
+
+// leftover is what protoactor itself keeps in its registry.
+const leftover = 2
+
+func TestMessageReachesAllSessionsOfTheReceiver(t *testing.T) {
+	inBubble(t, Config{}, func(w *world) {
+		alice, bob1, bob2 := w.connect("alice"), w.connect("bob"), w.connect("bob")
+
+		alice.sendID("bob", "hello", "7")
+		synctest.Wait()
+
+		for _, bob := range []*peer{bob1, bob2} {
+			got := of[*protocol.Receive](bob.conn)
+			if len(got) != 1 || got[0].Content != "hello" || got[0].Id != "7" || got[0].Receiver != "bob" {
+				t.Errorf("a session of bob got %v", got)
+			}
+		}
+		if got := alice.conn.contents(); len(got) != 0 {
+			t.Errorf("alice got her own message: %v", got)
+		}
+	})
+}
+
+func TestSenderIsTheOneWhoIsConnected(t *testing.T) {
+	inBubble(t, Config{}, func(w *world) {
+		mallory, bob := w.connect("mallory"), w.connect("bob")
+
+		mallory.link.Next().Sender = "alice"
+		mallory.send("bob", "it is me, alice")
+		synctest.Wait()
+
+		got := of[*protocol.Receive](bob.conn)
+		if len(got) != 1 || got[0].Sender != "mallory" {
+			t.Errorf("bob got %v", got)
+		}
+	})
+}
+
+func TestMessageToNobodyIsAnsweredWithItsId(t *testing.T) {
+	inBubble(t, Config{}, func(w *world) {
+		alice := w.connect("alice")
+
+		alice.sendID("nobody", "hello?", "42")
+		synctest.Wait()
+
+		got := of[*protocol.Error](alice.conn)
+		if len(got) != 1 || got[0].Id != "42" || got[0].Code != string(protocol.CodeNotConnected) {
+			t.Errorf("alice got %v", got)
+		}
+		if err := w.system.Send(t.Context(), &protocol.Send{Sender: "op", Receiver: "nobody"}); !isCode(err, ErrNotConnected) {
+			t.Errorf("System.Send: %v", err)
+		}
+	})
+}
+
+func TestOrderIsKeptFromEachSenderToEachReceiver(t *testing.T) {
+	inBubble(t, Config{}, func(w *world) {
+		const n = 300
+		bob := w.connect("bob")
+		for i := range 4 {
+			alice := w.connect(fmt.Sprint("alice", i))
+			go func() {
+				for j := range n {
+					alice.send("bob", fmt.Sprint(j))
+				}
+			}()
+		}
+		synctest.Wait()
+
+		next := map[string]int{}
+		for _, receive := range of[*protocol.Receive](bob.conn) {
+			if want := fmt.Sprint(next[receive.Sender]); receive.Content != want {
+				t.Fatalf("from %s came %s, want %s", receive.Sender, receive.Content, want)
+			}
+			next[receive.Sender]++
+		}
+		for i := range 4 {
+			if got := next[fmt.Sprint("alice", i)]; got != n {
+				t.Errorf("from alice%d came %d of %d", i, got, n)
+			}
+		}
+	})
+}
+
+// The seed's fault 6: the end of a first connection removed the second one.
+func TestSessionThatEndsTakesAwayOnlyItself(t *testing.T) {
+	inBubble(t, Config{}, func(w *world) {
+		alice, bob1, bob2 := w.connect("alice"), w.connect("bob"), w.connect("bob")
+
+		bob1.hangUp()
+		synctest.Wait()
+		alice.send("bob", "still there?")
+		synctest.Wait()
+
+		if got := bob2.conn.contents(); !slices.Equal(got, []string{"still there?"}) {
+			t.Errorf("the second session got %v", got)
+		}
+		if !bob1.conn.isClosed() || len(bob1.conn.contents()) != 0 {
+			t.Errorf("the first session is closed: %v, got %v", bob1.conn.isClosed(), bob1.conn.contents())
+		}
+		if info := w.userInfo("bob"); !slices.Equal(info.Sessions, []uint64{bob2.number()}) {
+			t.Errorf("bob's sessions are %v", info.Sessions)
+		}
+	})
+}
+
+func TestSessionsOfOneUserAreBounded(t *testing.T) {
+	inBubble(t, Config{MaxSessionsPerUser: 2}, func(w *world) {
+		w.connect("bob")
+		second := w.connect("bob")
+
+		third, err := w.tryConnect("bob")
+		if !isCode(err, ErrTooManySessions) || third.link == nil {
+			t.Fatalf("third session: link %v, %v", third.link, err)
+		}
+		synctest.Wait()
+		if frame, _ := third.conn.closeFrame(); frame.Code != protocol.CloseTryAgainLater || frame.Reason != string(protocol.CodeTooManySessions) {
+			t.Errorf("close frame %+v", frame)
+		}
+		third.answerClose()
+		synctest.Wait()
+		if !third.conn.isClosed() {
+			t.Error("the refused session's socket is open")
+		}
+
+		second.hangUp()
+		synctest.Wait()
+		w.connect("bob")
+	})
+}
+
+// Users who are only written to are bounded; who connects is always let in.
+func TestUsersWhoAreOnlyWrittenToAreBounded(t *testing.T) {
+	inBubble(t, Config{Shards: 1, MaxUsers: 2}, func(w *world) {
+		alice := w.connect("alice")
+		for i := range 10 {
+			alice.send(fmt.Sprint("ghost", i), "boo")
+		}
+		synctest.Wait()
+
+		unavailable := 0
+		for _, code := range alice.codes() {
+			if code == protocol.CodeUnavailable {
+				unavailable++
+			}
+		}
+		if got := alice.codes(); len(got) != 10 || unavailable != 8 {
+			t.Errorf("answers %v, %d of them unavailable", got, unavailable)
+		}
+		w.connect("bob")
+		if got := w.users(); got != 4 {
+			t.Errorf("%d users, want alice, bob and two ghosts", got)
+		}
+	})
+}
+
+func isCode(err error, want *Error) bool { return errors.Is(err, want) }

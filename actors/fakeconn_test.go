@@ -1,0 +1,313 @@
+package actors
+
+import (
+	"context"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"callboard/protocol"
+)
+
+// fakeConn is a socket in memory. What is written waits until Flush, and counts
+// as received by the peer from then on.
+type fakeConn struct {
+	mu       sync.Mutex
+	waiting  []any // written and not flushed: protocol.Message or Control
+	bytes    int   // of waiting
+	arrived  []any // flushed
+	flushes  int
+	keep     bool  // do not collect what arrives
+	stalled  bool  // the network takes nothing
+	flushing *Link // a Flush is under way: it is to be told
+	closes   int
+
+	onWrite func(protocol.Message) // may panic
+}
+
+var _ Conn = (*fakeConn)(nil)
+
+func (c *fakeConn) Write(m protocol.Message) int {
+	if c.onWrite != nil {
+		c.onWrite(m)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	size := 64
+	if receive, ok := m.(*protocol.Receive); ok {
+		size += len(receive.Content)
+	}
+	if !c.keep {
+		c.waiting = append(c.waiting, m)
+	}
+	c.bytes += size
+	return c.bytes
+}
+
+func (c *fakeConn) Control(control Control) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if control.Drop {
+		c.waiting, c.bytes = nil, 0
+	}
+	c.waiting = append(c.waiting, control)
+	c.bytes += 2 + len(control.Payload)
+	return c.bytes
+}
+
+func (c *fakeConn) Flush(l *Link) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flushing != nil {
+		panic("Flush while a Flush is under way")
+	}
+	c.flushes++
+	switch {
+	case c.closes > 0:
+		go l.Flushed(net.ErrClosed)
+		return false
+	case c.stalled:
+		c.flushing = l
+		return false
+	}
+	c.take()
+	return true
+}
+
+func (c *fakeConn) take() {
+	if !c.keep {
+		c.arrived = append(c.arrived, c.waiting...)
+	}
+	c.waiting, c.bytes = nil, 0
+}
+
+func (c *fakeConn) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closes++
+}
+
+// stall has the network take nothing from now on.
+func (c *fakeConn) stall() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stalled = true
+}
+
+// release has the network go on. With os.ErrDeadlineExceeded or another error,
+// the flush under way fails and its bytes are lost.
+func (c *fakeConn) release(err error) {
+	c.mu.Lock()
+	c.stalled = false
+	link := c.flushing
+	c.flushing = nil
+	if link != nil && err == nil {
+		c.take()
+	}
+	c.mu.Unlock()
+	if link != nil {
+		link.Flushed(err)
+	}
+}
+
+func (c *fakeConn) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closes > 0
+}
+
+// of returns what arrived of one type.
+func of[T any](c *fakeConn) []T {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var found []T
+	for _, a := range c.arrived {
+		if a, ok := a.(T); ok {
+			found = append(found, a)
+		}
+	}
+	return found
+}
+
+func (c *fakeConn) contents() []string {
+	var contents []string
+	for _, receive := range of[*protocol.Receive](c) {
+		contents = append(contents, receive.Content)
+	}
+	return contents
+}
+
+// closeFrame is the close frame that arrived, if one did.
+func (c *fakeConn) closeFrame() (Control, bool) {
+	for _, control := range of[Control](c) {
+		if control.Op == OpClose {
+			return control, true
+		}
+	}
+	return Control{}, false
+}
+
+func (c *fakeConn) pings() int {
+	n := 0
+	for _, control := range of[Control](c) {
+		if control.Op == OpPing {
+			n++
+		}
+	}
+	return n
+}
+
+// world is a System in a bubble, and what its tests need.
+type world struct {
+	*testing.T
+	system *System
+	fault  atomic.Pointer[func(actor string, message any)]
+}
+
+// inBubble runs a test in a bubble of its own and stops the System after it. The
+// bubble fails the test if a goroutine is left.
+func inBubble(t *testing.T, config Config, test func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{T: t}
+		config.hooks = hooks{
+			fault: func(actor string, message any) {
+				if fault := w.fault.Load(); fault != nil {
+					(*fault)(actor, message)
+				}
+			},
+			unhandled: func(actor string, message any) { t.Errorf("%s does not handle %T", actor, message) },
+		}
+		system, err := New(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.system = system
+		defer w.stop()
+		test(w)
+	})
+}
+
+// stop ends the system and lets pass the virtual time that protoactor's throttle
+// of dead letters takes to end.
+func (w *world) stop() {
+	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
+	defer cancel()
+	if err := w.system.Stop(ctx); err != nil && w.Context().Err() == nil {
+		w.Errorf("stop: %v", err)
+	}
+	if left := w.actors(); len(left) > leftover {
+		w.Errorf("actors are left after the stop: %v", left)
+	}
+	time.Sleep(10 * time.Second)
+}
+
+// actors are the names of all actors and of whoever else has an address.
+func (w *world) actors() []string {
+	var names []string
+	for _, part := range w.system.actors.ProcessRegistry.LocalPIDs.LocalPIDs {
+		names = append(names, part.Keys()...)
+	}
+	return names
+}
+
+// on has every actor call f before it handles a message; f may panic.
+func (w *world) on(f func(actor string, message any)) { w.fault.Store(&f) }
+
+// crashOn has the user's actor panic on a send with the content.
+func (w *world) crashOn(user, content string) {
+	w.on(func(actor string, message any) {
+		if send, ok := message.(*protocol.Send); ok && actor == user && send.Content == content {
+			panic("crash on purpose: " + content)
+		}
+	})
+}
+
+func (w *world) tree() *Tree {
+	w.Helper()
+	tree, err := w.system.Describe(w.Context())
+	if err != nil {
+		w.Fatal(err)
+	}
+	return tree
+}
+
+func (w *world) userInfo(user string) *UserInfo {
+	w.Helper()
+	info, err := w.system.DescribeUser(w.Context(), protocol.UserID(user))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return info
+}
+
+func (w *world) users() int {
+	n := 0
+	for _, shard := range w.tree().Shards {
+		n += shard.Users
+	}
+	return n
+}
+
+// peer is the far end of a socket, with the reader that transport has.
+type peer struct {
+	w    *world
+	conn *fakeConn
+	link *Link
+}
+
+// connect opens a session that must succeed.
+func (w *world) connect(user string) *peer {
+	w.Helper()
+	p, err := w.tryConnect(user)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return p
+}
+
+func (w *world) tryConnect(user string) (*peer, error) {
+	p := &peer{w: w, conn: &fakeConn{}}
+	var err error
+	p.link, err = w.system.Connect(w.Context(), protocol.UserID(user), p.conn)
+	return p, err
+}
+
+// send passes a SEND on, and waits for a credit as the reader does.
+func (p *peer) send(to, content string) bool { return p.sendID(to, content, "") }
+
+func (p *peer) sendID(to, content, id string) bool {
+	next := p.link.Next()
+	next.Receiver, next.Content, next.Id = to, content, id
+	return p.link.Send()
+}
+
+// hangUp cuts the connection from the far end.
+func (p *peer) hangUp() { p.link.Gone(0) }
+
+// answerClose sends back the close frame that the peer has got.
+func (p *peer) answerClose() {
+	p.w.Helper()
+	frame, ok := p.conn.closeFrame()
+	if !ok {
+		p.w.Fatal("no close frame has arrived")
+	}
+	p.link.Gone(frame.Code)
+}
+
+func (p *peer) codes() []protocol.ErrorCode {
+	var codes []protocol.ErrorCode
+	for _, e := range of[*protocol.Error](p.conn) {
+		codes = append(codes, protocol.ErrorCode(e.Code))
+	}
+	return codes
+}
+
+// number is the session's number, for CloseSession.
+func (p *peer) number() uint64 { return sessionNumber(p.link.pid) }
+
+var errDeadline = os.ErrDeadlineExceeded
