@@ -79,7 +79,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, c.validate()
 }
 
-func (c *Config) validate() error {
+func (c Config) validate() error {
 	var errs []error
 	check := func(ok bool, field string, value any, want string) {
 		if !ok {

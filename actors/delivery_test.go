@@ -10,9 +10,6 @@ import (
 	"callboard/protocol"
 )
 
-// leftover is what protoactor itself keeps in its registry.
-const leftover = 2
-
 func TestMessageReachesAllSessionsOfTheReceiver(t *testing.T) {
 	inBubble(t, Config{}, func(w *world) {
 		alice, bob1, bob2 := w.connect("alice"), w.connect("bob"), w.connect("bob")
@@ -58,7 +55,7 @@ func TestMessageToNobodyIsAnsweredWithItsId(t *testing.T) {
 		if len(got) != 1 || got[0].Id != "42" || got[0].Code != string(protocol.CodeNotConnected) {
 			t.Errorf("alice got %v", got)
 		}
-		if err := w.system.Send(t.Context(), &protocol.Send{Sender: "op", Receiver: "nobody"}); !isCode(err, ErrNotConnected) {
+		if err := w.system.Send(w.Context(), &protocol.Send{Sender: "op", Receiver: "nobody"}); !isCode(err, ErrNotConnected) {
 			t.Errorf("System.Send: %v", err)
 		}
 	})

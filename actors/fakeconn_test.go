@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -164,8 +165,9 @@ func (c *fakeConn) pings() int {
 // world is a System in a bubble, and what its tests need.
 type world struct {
 	*testing.T
-	system *System
-	fault  atomic.Pointer[func(actor string, message any)]
+	system  *System
+	stopped bool
+	fault   atomic.Pointer[func(actor string, message any)]
 }
 
 // inBubble runs a test in a bubble of its own and stops the System after it. The
@@ -195,22 +197,31 @@ func inBubble(t *testing.T, config Config, test func(w *world)) {
 // stop ends the system and lets pass the virtual time that protoactor's throttle
 // of dead letters takes to end.
 func (w *world) stop() {
+	if w.stopped {
+		return
+	}
+	w.stopped = true
 	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
 	defer cancel()
 	if err := w.system.Stop(ctx); err != nil && w.Context().Err() == nil {
 		w.Errorf("stop: %v", err)
 	}
-	if left := w.actors(); len(left) > leftover {
+	if left := w.actors(); len(left) > 0 {
 		w.Errorf("actors are left after the stop: %v", left)
 	}
 	time.Sleep(10 * time.Second)
 }
 
-// actors are the names of all actors and of whoever else has an address.
+// actors are the names of all actors and of whoever else has an address, but for
+// those of protoactor itself.
 func (w *world) actors() []string {
 	var names []string
 	for _, part := range w.system.actors.ProcessRegistry.LocalPIDs.LocalPIDs {
-		names = append(names, part.Keys()...)
+		for _, name := range part.Keys() {
+			if name != "deadletter" && name != "eventstream" && !strings.HasPrefix(name, "guardian$") {
+				names = append(names, name)
+			}
+		}
 	}
 	return names
 }

@@ -139,7 +139,7 @@ func (g *gateway) drain(ctx actor.Context, msg *drain) {
 			}
 		}
 		g.drainStep = len(g.drainFrom)/drainSteps + 1
-		g.drainEach = msg.over / drainSteps
+		g.drainEach = msg.over * time.Duration(g.drainStep) / time.Duration(max(len(g.drainFrom), 1))
 		g.closeSome(ctx)
 	}
 	g.finishDrain(ctx)

@@ -43,7 +43,12 @@ func (l *Link) Heard() {
 // Next is where to decode the next SEND to; pass it on with Send. Receiver holds
 // what it was the last time and Sender this session's user, so that a decoder
 // may keep the strings.
-func (l *Link) Next() *protocol.Send { return &l.next.send }
+func (l *Link) Next() *protocol.Send {
+	if l.next == nil { // a peer that only listens has none
+		l.next = l.makeNext("")
+	}
+	return &l.next.send
+}
 
 // Send passes on what was decoded into Next. It waits for a credit and returns
 // false if the session ended.
@@ -117,8 +122,15 @@ func (l *Link) take() bool {
 	if l.credits.Add(-1) >= 0 {
 		return true
 	}
-	<-l.wake
-	return !l.ended.Load()
+	for { // the channel may hold a word that was meant for Connect
+		<-l.wake
+		if l.ended.Load() {
+			return false
+		}
+		if l.credits.Load() >= 0 {
+			return true
+		}
+	}
 }
 
 // give returns a credit. Any actor may call it, once for each answer.

@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"fmt"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"callboard/protocol"
@@ -58,3 +60,6 @@ func mailOf(ctx actor.Context) any {
 	}
 	return ctx.Message()
 }
+
+// kind is a message's type, for logs; its contents are nobody's business there.
+func kind(message any) string { return fmt.Sprintf("%T", actor.UnwrapEnvelopeMessage(message)) }

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -23,8 +24,8 @@ func (s *shard) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, ch
 ) {
 	s.failed++
 	s.system.counts.failures.Add(1)
-	s.system.log.Error("user failed", "user", userOf(child), "actor", child.GetId(),
-		"reason", fmt.Sprint(reason), "message", fmt.Sprintf("%T", actor.UnwrapEnvelopeMessage(message)))
+	s.system.log.Error("user failed", slog.String("user", string(userOf(child))), slog.String("actor", child.GetId()),
+		slog.String("reason", fmt.Sprint(reason)), slog.String("message", kind(message)))
 	if e := s.users[userOf(child)]; e != nil && e.pid == child {
 		e.state = recovering
 	}
@@ -85,7 +86,7 @@ func (s *shard) recover(ctx actor.Context, e *entry) {
 		s.succeed(ctx, e)
 		return
 	}
-	s.system.log.Warn("user parked", "user", e.id, "failures", failures, "for", rest)
+	s.system.log.Warn("user parked", slog.String("user", string(e.id)), slog.Int("failures", failures), slog.Duration("for", rest))
 	e.state = parked
 	s.parked++
 	e.box = nil

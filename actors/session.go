@@ -1,7 +1,9 @@
 package actors
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"time"
 
@@ -105,12 +107,27 @@ func (s *session) stop(ctx actor.Context) {
 	if s.cut != nil {
 		s.cut.Stop()
 	}
+	if s.state != ended { // the actor failed, or the node stops
+		s.code, s.reason = protocol.CloseInternal, string(protocol.CodeInternal)
+	}
 	s.state = ended
+	s.logEnd()
 	s.conn.Close()
 	s.link.settle(ErrInternal)
 	s.link.end()
 	ctx.Send(s.road(), &detach{s.link.user, s.self})
 	ctx.Send(ctx.Parent(), &sessionEnded{s.number})
+}
+
+// logEnd says why a session ended: a warning if a limit did it.
+func (s *session) logEnd() {
+	level := slog.LevelDebug
+	switch s.code {
+	case protocol.CloseSlowConsumer, protocol.CloseHeartbeatTimeout, protocol.CloseTryAgainLater, protocol.CloseInternal:
+		level = slog.LevelWarn
+	}
+	s.link.system.log.LogAttrs(context.Background(), level, "session ended", slog.String("user", string(s.link.user)),
+		slog.Uint64("session", s.number), slog.Int("code", int(s.code)), slog.String("reason", s.reason))
 }
 
 func (s *session) road() *actor.PID { return s.link.system.ring.Load().shard(s.link.user) }
@@ -120,12 +137,13 @@ func (s *session) road() *actor.PID { return s.link.system.ring.Load().shard(s.l
 func (s *session) attached() {
 	switch {
 	case s.state != attaching: // a new actor of the user took the session over
-	case s.link.abandoned.Load():
-		s.end(protocol.CloseTryAgainLater, "connecting took too long")
 	default:
 		s.state = delivering
 		s.unflushed = true
 		s.link.settle(nil)
+		if s.link.abandoned.Load() { // asked after settle: Connect asks the other way round
+			s.end(protocol.CloseTryAgainLater, "connecting took too long")
+		}
 	}
 }
 

@@ -64,8 +64,9 @@ func (s *supervisor) HandleFailure(_ *actor.ActorSystem, by actor.Supervisor, ch
 	_ *actor.RestartStatistics, reason, message any,
 ) {
 	row := supervision[s.level]
-	s.log.Error("actor failed", "level", s.level, "actor", child.GetId(), "directive", row.onFailure.String(),
-		"reason", fmt.Sprint(reason), "message", fmt.Sprintf("%T", message))
+	s.log.Error("actor failed", slog.String("level", s.level), slog.String("actor", child.GetId()),
+		slog.String("directive", row.onFailure.String()),
+		slog.String("reason", fmt.Sprint(reason)), slog.String("message", kind(message)))
 	if row.onFailure == actor.StopDirective {
 		by.StopChildren(child)
 		return
@@ -82,7 +83,8 @@ func (s *System) survive(ctx actor.Context, level string) {
 		return
 	}
 	s.counts.survived.Add(1)
-	s.log.Error("actor survived a panic", "level", level, "actor", ctx.Self().GetId(),
-		"reason", fmt.Sprint(reason), "message", fmt.Sprintf("%T", ctx.Message()), "stack", string(debug.Stack()))
+	s.log.Error("actor survived a panic", slog.String("level", level), slog.String("actor", ctx.Self().GetId()),
+		slog.String("reason", fmt.Sprint(reason)), slog.String("message", kind(ctx.Message())),
+		slog.String("stack", string(debug.Stack())))
 	refuse(ctx, ctx.Sender(), ctx.Message(), ErrInternal)
 }

@@ -104,13 +104,15 @@ func (s *System) Connect(ctx context.Context, user protocol.UserID, conn Conn) (
 		case <-link.wake:
 		case <-ctx.Done():
 			link.abandoned.Store(true)
+			if link.opened.Load() && link.pid != nil { // it was ready in the same instant
+				link.Gone(0)
+			}
 			return nil, fmt.Errorf("connecting user %s: %w", user, ctx.Err())
 		}
 	}
 	if link.pid == nil || link.ended.Load() {
 		return nil, or(link.err, error(ErrInternal))
 	}
-	link.next = link.makeNext("")
 	return link, link.err
 }
 
@@ -193,7 +195,7 @@ func (s *System) fault(actor string, message any) {
 // unhandled counts a message that the actor has no case for.
 func (s *System) unhandled(ctx actor.Context) {
 	s.counts.unhandled.Add(1)
-	s.log.Error("message not handled", "actor", ctx.Self().GetId(), "message", fmt.Sprintf("%T", ctx.Message()))
+	s.log.Error("message not handled", slog.String("actor", ctx.Self().GetId()), slog.String("message", kind(ctx.Message())))
 	if s.config.hooks.unhandled != nil {
 		s.config.hooks.unhandled(ctx.Self().GetId(), ctx.Message())
 	}

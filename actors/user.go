@@ -89,10 +89,11 @@ func (u *user) close(ctx actor.Context, msg *closeUser) {
 		ctx.Send(session, msg.close)
 	}
 	answer(ctx, &closed{sessions: len(u.sessions)})
+	u.idle(ctx)
 }
 
 func (u *user) describe(ctx actor.Context) {
-	info := &UserInfo{User: u.id, Actor: ctx.Self().GetId(), Waiting: u.box.UserMessageCount()}
+	info := &UserInfo{User: u.id, State: active.String(), Actor: ctx.Self().GetId(), Waiting: u.box.UserMessageCount()}
 	for _, session := range u.sessions {
 		info.Sessions = append(info.Sessions, sessionNumber(session))
 	}

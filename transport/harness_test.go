@@ -36,14 +36,19 @@ type service struct {
 	log     *logBuffer
 	stop    context.CancelFunc // has Serve return
 	served  chan error         // what Serve returned
-	drain   time.Duration
 }
 
 // start serves until the test ends, and then sees that nothing is left of it.
 func start(t testing.TB, transport Config, system actors.Config) *service {
 	t.Helper()
+	return startWith(t, transport, system, 5*time.Second, new(net.ListenConfig))
+}
+
+// startWith is start with a time to drain and a listener of its own.
+func startWith(t testing.TB, transport Config, system actors.Config, drain time.Duration, listen *net.ListenConfig) *service {
+	t.Helper()
 	goroutines := runtime.NumGoroutine()
-	s := &service{t: t, log: new(logBuffer), served: make(chan error, 1), drain: 5 * time.Second}
+	s := &service{t: t, log: new(logBuffer), served: make(chan error, 1)}
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	transport.Log, system.Log = log, log
 	var err error
@@ -51,18 +56,19 @@ func start(t testing.TB, transport Config, system actors.Config) *service {
 	must(t, err)
 	s.server, err = New(s.system, transport)
 	must(t, err)
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	listener, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(t, err)
 	s.address = listener.Addr().String()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	s.stop = stop
-	go func() { s.served <- s.server.Serve(ctx, listener, s.drain) }()
+	go func() {
+		s.served <- s.server.Serve(ctx, listener, drain)
+		close(s.served) // so that a test may have taken it
+	}()
 	eventually(t, "the server is ready", s.server.ready.Load)
 	t.Cleanup(func() {
 		stop()
-		if err := <-s.served; err != nil {
-			t.Errorf("Serve returned %v", err)
-		}
+		must(t, <-s.served)
 		end, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		must(t, s.system.Stop(end))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -53,9 +54,8 @@ func New(system *actors.System, config Config) (*Server, error) {
 		IdleTimeout:       config.IdleTimeout,
 		MaxHeaderBytes:    protocol.MaxHeaderBytes,
 		ConnState:         s.connState,
-		ErrorLog:          nil,
+		ErrorLog:          slog.NewLogLogger(config.Log.Handler(), slog.LevelDebug), // what net/http says of broken clients
 	}
-	s.http.ErrorLog = discardLog
 	return s, nil
 }
 
@@ -66,7 +66,11 @@ func New(system *actors.System, config Config) (*Server, error) {
 // with the process.
 func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Duration) error {
 	failed := make(chan error, 1)
-	go func() { failed <- s.http.Serve(listener) }() // ends with Close or Shutdown below
+	served := make(chan struct{})
+	go func() { // ends with the Shutdown below
+		defer close(served)
+		failed <- s.http.Serve(listener)
+	}()
 	s.ready.Store(true)
 	select {
 	case err := <-failed:
@@ -74,8 +78,6 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Du
 	case <-ctx.Done():
 	}
 	s.ready.Store(false)
-	defer func() { <-failed }()
-
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	stopped := make(chan struct{})
@@ -87,6 +89,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Du
 	}()
 	err := s.system.Drain(limit, drain*4/5) // the last fifth is for the last to answer
 	<-stopped
+	<-served
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("closing the sessions: %w", err)
 	}

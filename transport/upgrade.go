@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -19,9 +18,6 @@ import (
 	"callboard/actors"
 	"callboard/protocol"
 )
-
-// discardLog takes what net/http says of broken clients.
-var discardLog = log.New(io.Discard, "", 0)
 
 // upgrade turns a request into a session. The answer to the handshake leaves
 // only when the user can be reached through the session: who has seen it gets

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -32,11 +33,84 @@ func run() int {
 // newCommand is the whole command line.
 func newCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "callboard",
-		Short:         "User-to-user messaging that you run yourself",
+		Use:   "callboard",
+		Short: "User-to-user messaging that you run yourself",
+		Example: `  callboard serve
+  callboard listen --as 2
+  callboard send --as 1 --to 2 "hello"`,
 		SilenceErrors: true, // run prints them, in one line
 		SilenceUsage:  true,
+
+		SuggestionsMinimumDistance: 2,
+
+		Args: unknownCommand,
+		RunE: help,
 	}
-	root.AddCommand(newServe(), newVersion())
+	root.AddCommand(newServe(), newListen(), newSend(), newVersion())
+	addExamples(root)
+	adviseHelp(root)
 	return root
+}
+
+func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// unknownCommand refuses what is no command, in one line.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
+		return fmt.Errorf("there is no command %q; did you mean %s", args[0], strings.Join(similar, " or "))
+	}
+	return fmt.Errorf("there is no command %q", args[0])
+}
+
+// addExamples completes the help of the commands that cobra brings.
+func addExamples(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	examples := map[string]string{
+		"help":       "  callboard help serve",
+		"completion": "  source <(callboard completion bash)",
+		"bash":       "  callboard completion bash > /etc/bash_completion.d/callboard",
+		"zsh":        "  callboard completion zsh > \"${fpath[1]}/_callboard\"",
+		"fish":       "  callboard completion fish > ~/.config/fish/completions/callboard.fish",
+		"powershell": "  callboard completion powershell | Out-String | Invoke-Expression",
+	}
+	walk(root, func(cmd *cobra.Command) {
+		if cmd.Example == "" {
+			cmd.Example = examples[cmd.Name()]
+		}
+	})
+}
+
+// adviseHelp makes every complaint about a command line end with where to look.
+func adviseHelp(root *cobra.Command) {
+	advise := func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())
+	}
+	root.SetFlagErrorFunc(advise)
+	walk(root, func(cmd *cobra.Command) {
+		if !cmd.Runnable() { // cobra would print help whatever the arguments, and exit with 0
+			cmd.RunE = help
+		}
+		check := cmd.Args
+		if check == nil {
+			return
+		}
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return advise(cmd, err)
+			}
+			return nil
+		}
+	})
+}
+
+// walk calls do for a command and all below it.
+func walk(cmd *cobra.Command, do func(*cobra.Command)) {
+	do(cmd)
+	for _, below := range cmd.Commands() {
+		walk(below, do)
+	}
 }

@@ -78,7 +78,7 @@ func serve(ctx context.Context, o *serveOptions) error {
 	if err != nil {
 		return errors.Join(err, stopSystem(system))
 	}
-	listener, err := net.Listen("tcp", o.listen)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
 	if err != nil {
 		return errors.Join(fmt.Errorf("%w; is another program there? --listen gives another address", err), stopSystem(system))
 	}

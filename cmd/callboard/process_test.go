@@ -1,0 +1,358 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long a process may take to do what a test waits for.
+const patience = 20 * time.Second
+
+// binary is the program under test, built by TestMain.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		folder, err := os.MkdirTemp("", "callboard-test-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(folder)
+		binary = filepath.Join(folder, "callboard")
+		if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// process is a run of the binary.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	stdout *output
+	stderr *output
+}
+
+// start runs the binary with nothing to read, or with what input has.
+func start(t *testing.T, input io.Reader, args ...string) *process {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	p := &process{t: t, cmd: exec.CommandContext(ctx, binary, args...), stdout: newOutput(), stderr: newOutput()}
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = input, p.stdout, p.stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = p.cmd.Wait() // an error if the test has waited already, or it was killed just now
+		if t.Failed() {
+			t.Logf("callboard %s\nstdout: %s\nstderr: %s", strings.Join(args, " "), p.stdout, p.stderr)
+		}
+	})
+	return p
+}
+
+// ends waits for the end and checks the exit status.
+func (p *process) ends(status int) {
+	p.t.Helper()
+	err := p.cmd.Wait()
+	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
+		p.t.Fatal(err)
+	}
+	if got := p.cmd.ProcessState.ExitCode(); got != status {
+		p.t.Errorf("exit status %d, want %d", got, status)
+	}
+}
+
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// complains checks that the process ends with status 1 and one line on stderr
+// that has all the words.
+func (p *process) complains(words ...string) {
+	p.t.Helper()
+	p.complainsAfter("", words...)
+}
+
+// complainsAfter is complains for a process that has written something before.
+func (p *process) complainsAfter(before string, words ...string) {
+	p.t.Helper()
+	p.ends(1)
+	line, ok := strings.CutPrefix(p.stderr.String(), before)
+	if !ok || strings.Count(line, "\n") != 1 || !strings.HasPrefix(line, "callboard: ") {
+		p.t.Errorf("stderr is not %q and one line: %q", before, p.stderr)
+	}
+	for _, word := range words {
+		if !strings.Contains(line, word) {
+			p.t.Errorf("stderr has no %q: %q", word, line)
+		}
+	}
+}
+
+// output is what a process has written so far.
+type output struct {
+	mu      sync.Mutex
+	written bytes.Buffer
+	grown   chan struct{} // closed and replaced with every write
+}
+
+func newOutput() *output { return &output{grown: make(chan struct{})} }
+
+// Write implements io.Writer.
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	close(o.grown)
+	o.grown = make(chan struct{})
+	return o.written.Write(b)
+}
+
+// String is all of it.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.written.String()
+}
+
+// has waits until the output matches, and returns the first group.
+func (o *output) has(t *testing.T, pattern string) string {
+	t.Helper()
+	expression := regexp.MustCompile(pattern)
+	limit := time.After(patience)
+	for {
+		o.mu.Lock()
+		match, grown := expression.FindStringSubmatch(o.written.String()), o.grown
+		o.mu.Unlock()
+		if match != nil {
+			return match[len(match)-1]
+		}
+		select {
+		case <-grown:
+		case <-limit:
+			t.Fatalf("%q was never written, only %q", pattern, o)
+		}
+	}
+}
+
+// serve starts the service on a port of its own.
+func serve(t *testing.T, args ...string) (service *process, url string) {
+	t.Helper()
+	service = start(t, nil, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	address := service.stderr.has(t, `msg=serving address=(\S+)`)
+	ready(t, "http://"+address+"/readyz")
+	return service, "ws://" + address
+}
+
+// ready asks until the service is ready.
+func ready(t *testing.T, url string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode == http.StatusOK {
+			return
+		}
+	}
+}
+
+func TestReadmeSession(t *testing.T) {
+	_, url := serve(t)
+	listener := start(t, nil, "listen", "--as", "2", "--url", url)
+	listener.stderr.has(t, `listening as 2\n`)
+
+	start(t, nil, "send", "--as", "1", "--to", "2", "--url", url, "hello").ends(0)
+
+	listener.stdout.has(t, `^1: hello\n$`)
+	listener.signal(os.Interrupt)
+	listener.ends(0)
+	if notes := listener.stderr.String(); notes != "listening as 2\n" {
+		t.Errorf("stderr is %q", notes)
+	}
+}
+
+func TestListenPrintsFramesAsJSON(t *testing.T) {
+	_, url := serve(t)
+	listener := start(t, nil, "listen", "--as", "2", "--json", "--url", url)
+	listener.stderr.has(t, `listening as 2\n`)
+
+	start(t, nil, "send", "--as", "1", "--to", "2", "--url", url, "two\nlines").ends(0)
+
+	listener.stdout.has(t, `^\{"type":2,.*"sender":1,"receiver":2,"content":"two\\nlines".*\}\n$`)
+}
+
+// A text cannot pass for a message of somebody else, or move the cursor.
+func TestListenPrintsAMessageOnOneLine(t *testing.T) {
+	_, url := serve(t)
+	listener := start(t, nil, "listen", "--as", "2", "--url", url)
+	listener.stderr.has(t, `listening as 2\n`)
+
+	start(t, nil, "send", "--as", "1", "--to", "2", "--url", url, "a\n9: b\x1b[2J\u202e ü👩‍💻").ends(0)
+
+	listener.stdout.has(t, `^1: a\\n9: b\\x1b\[2J\\u202e ü👩‍💻\n$`)
+}
+
+func TestSendTakesAMessageFromEachLine(t *testing.T) {
+	_, url := serve(t)
+	listener := start(t, nil, "listen", "--as", "2", "--url", url)
+	listener.stderr.has(t, `listening as 2\n`)
+	var lines, want strings.Builder
+	for i := range 1000 {
+		fmt.Fprintln(&lines, i)
+		fmt.Fprintln(&want, "1:", i)
+	}
+
+	start(t, strings.NewReader(lines.String()), "send", "--as", "1", "--to", "2", "--url", url).ends(0)
+
+	listener.stdout.has(t, `\n1: 999\n$`)
+	if got := listener.stdout.String(); got != want.String() {
+		t.Errorf("other messages than were sent: %q", got)
+	}
+}
+
+func TestSendToAnAbsentUserFails(t *testing.T) {
+	_, url := serve(t)
+	start(t, nil, "send", "--as", "1", "--to", "2", "--url", url, "hello").
+		complains("not_connected", "send it again later")
+}
+
+func TestSendNamesTheLinesThatWereRefused(t *testing.T) {
+	_, url := serve(t)
+
+	sender := start(t, strings.NewReader("a\nb\n"), "send", "--as", "1", "--to", "2", "--url", url)
+
+	sender.ends(1)
+	want := regexp.MustCompile(`^line 1: not_connected: .*\nline 2: not_connected: .*\ncallboard: 2 of 2 messages were refused, .*\n$`)
+	if got := sender.stderr.String(); !want.MatchString(got) {
+		t.Errorf("stderr is %q", got)
+	}
+}
+
+func TestSendNamesTheLineThatCannotBeSent(t *testing.T) {
+	_, url := serve(t)
+	listener := start(t, nil, "listen", "--as", "2", "--url", url)
+	listener.stderr.has(t, `listening as 2\n`)
+	for code, line := range map[string]string{
+		"too_large":    strings.Repeat("x", 70_000),
+		"invalid_utf8": "\xff",
+	} {
+		start(t, strings.NewReader("first\n"+line+"\nthird\n"), "send", "--as", "1", "--to", "2", "--url", url).
+			complains("line 2", code, "sent before it: 1")
+	}
+	listener.stdout.has(t, `^1: first\n1: first\n$`)
+}
+
+func TestSendNoticesThatTheServiceGoes(t *testing.T) {
+	service, url := serve(t)
+	listener := start(t, nil, "listen", "--as", "1", "--url", url)
+	listener.stderr.has(t, `listening as 1\n`)
+	input, typing, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer typing.Close()
+	defer input.Close()
+	sender := start(t, input, "send", "--as", "1", "--to", "1", "--url", url)
+	if _, err := typing.WriteString("hello\n"); err != nil {
+		t.Fatal(err)
+	}
+	listener.stdout.has(t, `1: hello\n`)
+
+	service.signal(syscall.SIGTERM)
+
+	sender.complains("1001 draining", "connect again")
+	listener.complainsAfter("listening as 1\n", "1001 draining")
+	service.ends(0)
+}
+
+func TestTermDrainsAndExitsWithZero(t *testing.T) {
+	service, url := serve(t, "--drain", "2s")
+	listener := start(t, nil, "listen", "--as", "2", "--url", url)
+	listener.stderr.has(t, `listening as 2\n`)
+
+	service.signal(syscall.SIGTERM)
+
+	service.ends(0)
+	service.stderr.has(t, `msg=stopped`)
+	listener.complainsAfter("listening as 2\n", "closed by the server: 1001 draining", "connect again")
+}
+
+func TestRefusedListenerSaysWhy(t *testing.T) {
+	_, url := serve(t, "--max-connections", "1")
+	listener := start(t, nil, "listen", "--as", "1", "--url", url)
+	listener.stderr.has(t, `listening as 1\n`)
+
+	start(t, nil, "listen", "--as", "2", "--url", url).complains("too_many_connections", "try again")
+}
+
+func TestComplaintsSayWhatToDo(t *testing.T) {
+	for line, words := range map[string][]string{
+		"srve":                                     {`"srve"`, "did you mean serve", "callboard --help"},
+		"nonsense":                                 {`"nonsense"`, "callboard --help"},
+		"serve --nonsense":                         {"--nonsense", "callboard serve --help"},
+		"serve nonsense":                           {`"nonsense"`, "callboard serve --help"},
+		"completion tcsh":                          {`"tcsh"`, "callboard completion --help"},
+		"serve --listen 0.0.0.0:0":                 {"0.0.0.0:0", "any user", "--insecure"},
+		"serve --listen :0":                        {"--insecure"},
+		"serve --listen nonsense":                  {"--listen", "host:port"},
+		"serve --drain 0s":                         {"--drain", "10s"},
+		"listen":                                   {"--as is missing", "--as 2"},
+		"listen --as a/b":                          {`--as "a/b"`, "letters, digits"},
+		"listen --as 2 --url http://127.0.0.1":     {"http://127.0.0.1", "ws://127.0.0.1:8080"},
+		"listen --as 2 --url ws://127.0.0.1:1":     {"connection refused", "callboard serve", "--url"},
+		"send --as 1 hello":                        {"--to is missing", "--to 2"},
+		"send --as 1 --to ! hello":                 {`--to "!"`, "letters, digits"},
+		"send --to 2 hello":                        {"--as is missing"},
+		"send --as 1 --to 2 hello there":           {"quotes", "callboard send --help"},
+		"send --as 1 --to 2 --wait -1s hello":      {"--wait", "200ms"},
+		"send --as 1 --to 2 --wait nonsense hello": {"--wait", "callboard send --help"},
+	} {
+		t.Run(line, func(t *testing.T) {
+			start(t, nil, strings.Fields(line)...).complains(words...)
+		})
+	}
+}
+
+func TestVersionSaysWhatWasBuilt(t *testing.T) {
+	version := start(t, nil, "version")
+	version.ends(0)
+	version.stdout.has(t, `^callboard \S+ .*go1\.\d+.* \w+/\w+\n$`)
+}
+
+func TestCompletionIsAScript(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		script := start(t, nil, "completion", shell)
+		script.ends(0)
+		if !strings.Contains(script.stdout.String(), "callboard") {
+			t.Errorf("%s: %q", shell, script.stdout)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"callboard/protocol"
+	"callboard/transport/client"
+)
+
+// userOptions are the flags of the commands that are users of the service.
+type userOptions struct {
+	url string
+	as  string
+}
+
+func (o *userOptions) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.url, "url", "ws://127.0.0.1:8080", "address of the service, ws://host:port or wss://host:port")
+	cmd.Flags().StringVar(&o.as, "as", "", "user id to connect as")
+}
+
+// dial connects to the service.
+func (o *userOptions) dial(ctx context.Context) (*client.Client, error) {
+	user, err := parseUser("--as", o.as)
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.Dial(ctx, o.url, user)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, fmt.Errorf("%w; start it there with 'callboard serve', or give another address with --url", err)
+	}
+	if err != nil {
+		return nil, advised(err)
+	}
+	return c, nil
+}
+
+// parseUser reads the user id that a flag has.
+func parseUser(flag, value string) (protocol.UserID, error) {
+	if value == "" {
+		return "", fmt.Errorf("%s is missing: give a user id, like %s 2", flag, flag)
+	}
+	id, err := protocol.ParseUserID(value)
+	if err != nil {
+		return "", fmt.Errorf("%s %q: %w", flag, value, err)
+	}
+	return id, nil
+}
+
+// advised adds to an error with a code what the table of codes says to do.
+func advised(err error) error {
+	var code protocol.ErrorCode
+	if closed, ok := errors.AsType[*client.ClosedError](err); ok {
+		code = closed.Code.Word()
+	}
+	if refused, ok := errors.AsType[*client.RefusedError](err); ok {
+		code = refused.Code
+	}
+	if action := advice(code); action != "" {
+		return fmt.Errorf("%w; %s", err, action)
+	}
+	return err
+}
+
+// advice is what the table of codes says to do about a code, in the middle of a
+// line; empty if it does not know the code.
+func advice(code protocol.ErrorCode) string {
+	for _, row := range protocol.Codes() {
+		if row.Code == code {
+			first, rest := row.Action[:1], row.Action[1:]
+			return strings.ToLower(first) + strings.TrimSuffix(rest, ".")
+		}
+	}
+	return ""
+}
+
+// printable is a text on one line of a terminal: others may write what they like,
+// and could otherwise forge lines or move the cursor.
+func printable(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp) {
+			quoted := fmt.Sprintf("%+q", string(r))
+			b.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,32 @@
+package transport
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"callboard/actors"
+)
+
+// A client that is neither ours nor gorilla's agrees with the server: npm's ws.
+// .ci/run installs it and sets CALLBOARD_WS_MODULE to its folder.
+func TestNpmClientAgrees(t *testing.T) {
+	missing := t.Skipf
+	if os.Getenv("CI") == "true" {
+		missing = t.Fatalf
+	}
+	node, err := exec.LookPath("node")
+	if err != nil {
+		missing("node is not installed: %v", err)
+	}
+	module := os.Getenv("CALLBOARD_WS_MODULE")
+	if _, err := os.Stat(filepath.Join(module, "package.json")); module == "" || err != nil {
+		missing("CALLBOARD_WS_MODULE is %q and not the folder of the npm package ws: run .ci/run tools test", module)
+	}
+	s := start(t, Config{}, actors.Config{})
+	out, err := exec.CommandContext(t.Context(), node, "testdata/ws.cjs", "ws://"+s.address).CombinedOutput()
+	if want := "messages ok\nping ok\nerror ok\nclose ok\n"; err != nil || string(out) != want {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
