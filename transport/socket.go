@@ -107,6 +107,10 @@ func (s *socket) drain(l *actors.Link, err error) {
 		}
 		s.sent += n
 	}
+	// Attempts to write without waiting fail too once a deadline has passed.
+	if unset := s.nc.SetWriteDeadline(time.Time{}); err == nil {
+		err = unset
+	}
 	l.Flushed(err)
 }
 

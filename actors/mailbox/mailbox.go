@@ -149,7 +149,7 @@ func (m *Mailbox) step() (more bool) {
 
 // next is the next user message, if there is one and the mailbox is not suspended.
 func (m *Mailbox) next() (any, bool) {
-	if m.taken.n > 0 && !m.suspendedHere() {
+	if !m.suspendedHere() && m.taken.n > 0 { // in this order: taken may be Rest's when suspended
 		return m.taken.pop()
 	}
 	m.mu.Lock()
@@ -168,9 +168,11 @@ func (m *Mailbox) suspendedHere() bool { return m.suspended }
 // rest ends the run, unless something came in. Before that it tells the owner;
 // what the owner posts to itself, or others post meanwhile, is seen by the check.
 func (m *Mailbox) rest() (more bool) {
-	m.batch.Store(int32(m.taken.n))
-	if m.owner != nil && !m.suspended {
-		m.owner.Drained()
+	if !m.suspended { // or else taken may be Rest's by now
+		m.batch.Store(0)
+		if m.owner != nil {
+			m.owner.Drained()
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -207,5 +209,6 @@ func (m *Mailbox) handleSystem(msg any) {
 func (m *Mailbox) setSuspended(to bool) {
 	m.mu.Lock()
 	m.suspended = to
+	m.batch.Store(int32(m.taken.n))
 	m.mu.Unlock()
 }
