@@ -65,13 +65,13 @@ func New(system *actors.System, config Config) (*Server, error) {
 // frames, is over. It returns nil in both cases: the sockets that remain end
 // with the process.
 func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Duration) error {
+	s.ready.Store(true) // before the first can connect
 	failed := make(chan error, 1)
 	served := make(chan struct{})
 	go func() { // ends with the Shutdown below
 		defer close(served)
 		failed <- s.http.Serve(listener)
 	}()
-	s.ready.Store(true)
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving on %s: %w", listener.Addr(), err)

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer os.RemoveAll(folder)
+		defer func() { _ = os.RemoveAll(folder) }() // left over, it harms nobody
 		binary = filepath.Join(folder, "callboard")
 		if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
@@ -278,8 +278,7 @@ func TestSendNoticesThatTheServiceGoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer typing.Close()
-	defer input.Close()
+	t.Cleanup(func() { _, _ = typing.Close(), input.Close() })
 	sender := start(t, input, "send", "--as", "1", "--to", "1", "--url", url)
 	if _, err := typing.WriteString("hello\n"); err != nil {
 		t.Fatal(err)

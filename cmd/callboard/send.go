@@ -174,9 +174,7 @@ func (s *sending) settle(ctx context.Context, wait time.Duration) error {
 			if err != nil {
 				return err
 			}
-			timer := time.NewTimer(wait)
-			defer timer.Stop()
-			over = timer.C
+			over = time.After(wait)
 		case <-s.ended:
 			return s.lost
 		case <-over:
