@@ -40,6 +40,8 @@ func ask[Answer any](ctx context.Context, s *System, to *actor.PID, msg any) (An
 
 	var none Answer
 	select {
+	case <-s.registryDone: // it stops last
+		return none, ErrDraining
 	case <-ctx.Done():
 		return none, fmt.Errorf("waiting for the %s: %w", to.GetId(), ctx.Err())
 	case got := <-q:

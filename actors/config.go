@@ -31,8 +31,9 @@ type Config struct {
 	// it. Default protocol.MaxWaitingBytes.
 	MaxWaitingBytes int
 
-	// IdleAfter is how long a user's actor stays when the last session has gone,
-	// give or take an eighth. Default 10 s.
+	// IdleAfter is how long a user's actor stays, at least, when the last session
+	// has gone; an eighth longer, or up to twice as long for one that comes and goes.
+	// Default 10 s.
 	IdleAfter time.Duration
 
 	// PingInterval is the time between two pings of a session.

@@ -29,7 +29,9 @@ type entry struct {
 	sessions []*actor.PID     // attached and not detached, oldest first
 	held     []any
 	state    state
-	failures uint32 // within the window
+	inWheel  bool      // waits in the shard's wheel
+	quietAt  time.Time // when it last said that it has nothing to do
+	failures uint32    // within the window
 	failedAt time.Time
 }
 

@@ -217,11 +217,11 @@ func (w *world) stop() {
 func (w *world) actors() []string {
 	var names []string
 	for _, part := range w.system.actors.ProcessRegistry.LocalPIDs.LocalPIDs {
-		for _, name := range part.Keys() {
+		part.IterCb(func(name string, _ any) {
 			if name != "deadletter" && name != "eventstream" && !strings.HasPrefix(name, "guardian$") {
 				names = append(names, name)
 			}
-		}
+		})
 	}
 	return names
 }

@@ -90,6 +90,9 @@ func (s *shard) recover(ctx actor.Context, e *entry) {
 	e.state = parked
 	s.parked++
 	e.box = nil
+	for _, session := range e.sessions {
+		ctx.Send(session, &refused{ErrUnavailable}) // those that are attached already stay
+	}
 	held := e.held
 	e.held = nil
 	for _, mail := range held {

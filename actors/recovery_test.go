@@ -145,6 +145,84 @@ func TestUserWhoGotASessionWhileLeavingStays(t *testing.T) {
 	})
 }
 
+func TestMailHeldForAUserWhoStaysFollows(t *testing.T) {
+	inBubble(t, Config{}, func(w *world) {
+		alice := w.connect("alice")
+		w.connect("bob").hangUp()
+		resting, leaving := make(chan struct{}), make(chan struct{})
+		w.on(func(actor string, message any) {
+			switch message.(type) {
+			case *rest:
+				<-resting
+			case *mayLeave:
+				<-leaving
+			}
+		})
+		time.Sleep(12 * time.Second)
+		connecting := make(chan *peer, 1)
+		go func() { connecting <- w.connect("bob") }()
+		synctest.Wait()
+		close(resting) // bob has asked to leave, and has got a session since
+		synctest.Wait()
+		alice.send("bob", "1")
+		alice.send("bob", "2")
+		synctest.Wait()
+
+		close(leaving)
+		synctest.Wait()
+
+		bob := <-connecting
+		alice.send("bob", "3")
+		synctest.Wait()
+		if got := bob.conn.contents(); !slices.Equal(got, []string{"1", "2", "3"}) {
+			t.Errorf("bob got %v", got)
+		}
+	})
+}
+
+// What the failed actor had not come to goes before what came while it ended.
+func TestMailThatArrivesDuringARecoveryKeepsItsOrder(t *testing.T) {
+	inBubble(t, Config{}, func(w *world) {
+		alice, bob := w.connect("alice"), w.connect("bob")
+		failing, stopping := make(chan struct{}), make(chan struct{})
+		w.on(func(name string, message any) {
+			switch message := message.(type) {
+			case *protocol.Send:
+				if message.Content == "fatal" {
+					<-failing
+					panic("crash on purpose")
+				}
+			case *actor.Stopped: // it has no address any more
+				if name == "bob" {
+					<-stopping
+				}
+			}
+		})
+		for _, content := range []string{"fatal", "1", "2"} {
+			alice.send("bob", content)
+		}
+		synctest.Wait()
+		close(failing)
+		synctest.Wait()
+		alice.send("bob", "3")
+		alice.send("bob", "4")
+		late := make(chan *peer, 1)
+		go func() { late <- w.connect("bob") }()
+		synctest.Wait()
+
+		close(stopping)
+		synctest.Wait()
+
+		want := []string{"1", "2", "3", "4"}
+		if got := bob.conn.contents(); !slices.Equal(got, want) {
+			t.Errorf("bob got %v, want %v", got, want)
+		}
+		if got := (<-late).conn.contents(); !slices.Equal(got, want) {
+			t.Errorf("bob's session that came meanwhile got %v, want %v", got, want)
+		}
+	})
+}
+
 func TestCrashOfAUserKeepsSocketsAndTheMailBehindIt(t *testing.T) {
 	inBubble(t, Config{MaxInFlight: 40}, func(w *world) {
 		alice, bob1, bob2 := w.connect("alice"), w.connect("bob"), w.connect("bob")

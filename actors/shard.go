@@ -229,9 +229,20 @@ func (s *shard) release(ctx actor.Context, e *entry) {
 }
 
 func (s *shard) quiet(ctx actor.Context, msg *quiet) {
-	if e := s.users[msg.user]; e != nil && e.pid == msg.by && e.state == active {
+	e := s.users[msg.user]
+	if e == nil || e.pid != msg.by || e.state != active {
+		return
+	}
+	e.quietAt = s.system.now()
+	s.wait(e)
+	s.tick(ctx)
+}
+
+// wait puts a user into the wheel, once.
+func (s *shard) wait(e *entry) {
+	if !e.inWheel {
+		e.inWheel = true
 		s.idle.add(e)
-		s.tick(ctx)
 	}
 }
 
@@ -255,7 +266,12 @@ func (s *shard) stay(ctx actor.Context, msg *stay) {
 func (s *shard) sweep(ctx actor.Context) {
 	s.ticker = nil
 	for _, e := range s.idle.turn() {
-		if s.users[e.id] == e && e.state == active {
+		e.inWheel = false
+		switch {
+		case s.users[e.id] != e || e.state != active || len(e.sessions) > 0:
+		case s.system.now().Sub(e.quietAt) < s.system.config.IdleAfter:
+			s.wait(e) // it was busy in between
+		default:
 			ctx.Send(e.pid, msgRest)
 		}
 	}

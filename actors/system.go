@@ -87,9 +87,9 @@ func (s *System) spawn(level string, a actor.Actor) (*actor.PID, error) {
 // be reached through it. The socket's goroutine reads and passes on what it
 // reads by the Link; the session writes.
 //
-// With ErrTooManySessions or ErrUnavailable the Link comes all the same: the
-// session is closing in order, and the goroutine reads until the peer has closed
-// too. With ErrDraining, ErrInternal or the context's error there is no Link, and
+// With ErrTooManySessions or ErrUnavailable the Link comes all the same, unless
+// the session has ended by then: it is closing in order, and the goroutine reads
+// until the peer has closed too. With ErrDraining, ErrInternal or the context's error there is no Link, and
 // the Conn is the caller's to close.
 func (s *System) Connect(ctx context.Context, user protocol.UserID, conn Conn) (*Link, error) {
 	session := &session{conn: conn}
@@ -102,6 +102,8 @@ func (s *System) Connect(ctx context.Context, user protocol.UserID, conn Conn) (
 	for !link.opened.Load() {
 		select {
 		case <-link.wake:
+		case <-s.gatewayDone:
+			return nil, ErrDraining
 		case <-ctx.Done():
 			link.abandoned.Store(true)
 			if link.opened.Load() && link.pid != nil { // it was ready in the same instant
@@ -170,7 +172,9 @@ func (s *System) Stop(ctx context.Context) error {
 			return fmt.Errorf("stopping the %s: %w", part.pid.GetId(), ctx.Err())
 		}
 	}
-	s.actors.Shutdown()
+	if !s.actors.IsStopped() {
+		s.actors.Shutdown()
+	}
 	s.workers.Close()
 	return nil
 }

@@ -50,8 +50,7 @@ func (u *user) Receive(ctx actor.Context) {
 	}
 }
 
-// attach may come twice for a session: once held back while the last actor of
-// this user was going, and once from the shard's own list.
+// attach does no harm if it comes twice for a session.
 func (u *user) attach(ctx actor.Context, msg *attach) {
 	u.quiet = false
 	if u.index(msg.session) < 0 {
