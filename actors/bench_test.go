@@ -47,6 +47,7 @@ func BenchmarkConnect(b *testing.B) {
 }
 
 func benchSystem(b *testing.B) *System {
+	b.Helper()
 	system, err := New(Config{MaxSessionsPerUser: 1 << 30})
 	if err != nil {
 		b.Fatal(err)
@@ -60,6 +61,7 @@ func benchSystem(b *testing.B) *System {
 }
 
 func benchConnect(b *testing.B, system *System, user protocol.UserID, conn Conn) *Link {
+	b.Helper()
 	link, err := system.Connect(b.Context(), user, conn)
 	if err != nil {
 		b.Fatal(err)

@@ -120,7 +120,7 @@ func (p *play) connect(user int, stays bool) {
 func (p *play) pick(user, choice int, extra bool) *player {
 	var of []*player
 	for _, pl := range p.players {
-		if pl.user == user && pl.alive() && !(extra && pl.stays) {
+		if pl.user == user && pl.alive() && (!extra || !pl.stays) {
 			of = append(of, pl)
 		}
 	}

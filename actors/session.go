@@ -31,6 +31,7 @@ type session struct {
 	stalled   bool               // a Flush is under way: the network takes no more for now
 	missed    int8               // pings in a row that the peer did not answer
 	pinged    bool               // a ping is out and the peer has not been heard since
+	detached  bool               // its user does not deliver to it any more
 	peerGone  bool               // nothing more comes from the reader
 	cut       *time.Timer        // ends the wait for the peer's close frame
 	code      protocol.CloseCode // why it ended, for the log
@@ -113,10 +114,19 @@ func (s *session) stop(ctx actor.Context) {
 	s.state = ended
 	s.logEnd()
 	s.conn.Close()
+	s.conn = nil // others may still hold the session's address for a while, but not its buffers
 	s.link.settle(ErrInternal)
 	s.link.end()
-	ctx.Send(s.road(), &detach{s.link.user, s.self})
+	s.detach()
 	ctx.Send(ctx.Parent(), &sessionEnded{s.number})
+}
+
+// detach takes the session away from its user, once.
+func (s *session) detach() {
+	if !s.detached {
+		s.detached = true
+		s.link.system.root.Send(s.road(), &detach{s.link.user, s.self})
+	}
 }
 
 // logEnd says why a session ended: a warning if a limit did it.
@@ -226,6 +236,7 @@ func (s *session) close(c Control) {
 	c.Op = OpClose
 	s.conn.Control(c)
 	s.unflushed = true
+	s.detach() // what comes for the user now is for its other sessions, or refused
 	s.cut = s.link.system.after(s.link.system.config.CloseTimeout, s.self, msgCloseExpired)
 }
 

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -138,7 +139,7 @@ func (s *shard) detach(ctx actor.Context, msg *detach) {
 	}
 	for i, session := range e.sessions {
 		if session.Equal(msg.session) {
-			e.sessions = append(e.sessions[:i], e.sessions[i+1:]...)
+			e.sessions = slices.Delete(e.sessions, i, i+1)
 			break
 		}
 	}

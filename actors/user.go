@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -61,7 +62,7 @@ func (u *user) attach(ctx actor.Context, msg *attach) {
 
 func (u *user) detach(ctx actor.Context, msg *detach) {
 	if i := u.index(msg.session); i >= 0 {
-		u.sessions = append(u.sessions[:i], u.sessions[i+1:]...)
+		u.sessions = slices.Delete(u.sessions, i, i+1)
 	}
 	u.idle(ctx)
 }

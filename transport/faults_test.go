@@ -161,9 +161,9 @@ func TestFault07NobodySpeaksAsSomebodyElse(t *testing.T) {
 // The seed's CheckOrigin says yes to every page.
 func TestFault08PagesOfOtherSitesMayNotConnect(t *testing.T) {
 	s := start(t, Config{}, actors.Config{})
-	_, response, err := s.dial("1", http.Header{"Origin": {"https://evil.example"}})
-	if err == nil || response.StatusCode != http.StatusForbidden {
-		t.Errorf("got %v, %v", response, err)
+	_, answer, err := s.dial("1", http.Header{"Origin": {"https://evil.example"}})
+	if err == nil || answer.status != http.StatusForbidden {
+		t.Errorf("got %v, %v", answer, err)
 	}
 }
 
@@ -179,9 +179,9 @@ func TestFault09EverythingHasALimit(t *testing.T) {
 
 	large := s.raw("1")
 	dead := s.raw("2")
-	_, response, err := s.dial("3", nil)
-	if err == nil || response.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("one connection too many: %v, %v", response, err)
+	_, answer, err := s.dial("3", nil)
+	if err == nil || answer.status != http.StatusServiceUnavailable {
+		t.Errorf("one connection too many: %v, %v", answer, err)
 	}
 	large.put(frameHead(true, opText, 10<<20))
 	large.closed(protocol.CloseTooBig)

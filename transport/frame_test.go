@@ -285,13 +285,13 @@ func gorillaMessages(t *testing.T, stream []byte) (messages []string) {
 
 // gorillaServer is gorilla's server side of a connection from which the client's
 // frames are read.
-func gorillaServer(t testing.TB, frames io.Reader) *websocket.Conn {
-	t.Helper()
+func gorillaServer(tb testing.TB, frames io.Reader) *websocket.Conn {
+	tb.Helper()
 	request, err := http.ReadRequest(bufio.NewReader(strings.NewReader(handshake("1"))))
-	must(t, err)
+	must(tb, err)
 	upgrader := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
 	ws, err := upgrader.Upgrade(&hijacked{frames: frames}, request, nil)
-	must(t, err)
+	must(tb, err)
 	return ws
 }
 

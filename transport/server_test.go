@@ -79,13 +79,13 @@ func TestOriginDecidesWhoMayConnect(t *testing.T) {
 		if origin != "" {
 			header.Set("Origin", origin)
 		}
-		p, response, err := s.dial("1", header)
+		p, answer, err := s.dial("1", header)
 		switch {
 		case allowed && err == nil:
 			must(t, p.ws.Close())
-		case !allowed && err != nil && response.StatusCode == http.StatusForbidden:
+		case !allowed && err != nil && answer.status == http.StatusForbidden:
 		default:
-			t.Errorf("origin %q: %v, %v", origin, response, err)
+			t.Errorf("origin %q: %v, %v", origin, answer, err)
 		}
 	}
 }
@@ -96,12 +96,12 @@ func TestConnectionTooManyIsToldWhenToComeBack(t *testing.T) {
 	for range 3 {
 		peers = append(peers, s.connect("1"))
 	}
-	_, response, err := s.dial("2", nil)
-	if err == nil || response.StatusCode != http.StatusServiceUnavailable {
-		t.Fatalf("got %v, %v", response, err)
+	_, answer, err := s.dial("2", nil)
+	if err == nil || answer.status != http.StatusServiceUnavailable {
+		t.Fatalf("got %v, %v", answer, err)
 	}
-	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err != nil || seconds < 1 {
-		t.Errorf("Retry-After is %q", response.Header.Get("Retry-After"))
+	if seconds, err := strconv.Atoi(answer.header.Get("Retry-After")); err != nil || seconds < 1 {
+		t.Errorf("Retry-After is %q", answer.header.Get("Retry-After"))
 	}
 	must(t, peers[0].ws.Close())
 	eventually(t, "there is room", func() bool { return s.server.connections.Load() == 2 })

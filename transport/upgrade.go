@@ -45,6 +45,8 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "5")
 		writeProblem(w, http.StatusServiceUnavailable, protocol.CodeTooManyConnections, "the service has as many connections as it may; try again later")
 	default:
+		s.readers.Add(1) // net/http forgets this goroutine with the hijack; Wait does not
+		defer s.readers.Done()
 		if !s.connect(w, r, id) {
 			s.connections.Add(-1)
 		}

@@ -42,6 +42,7 @@ func BenchmarkBurst(b *testing.B) { benchmark(b, 64) }
 func BenchmarkAlone(b *testing.B) { benchmark(b, 1) }
 
 func benchmark(b *testing.B, burst int) {
+	b.Helper()
 	for _, box := range boxes {
 		b.Run("box="+box.name, func(b *testing.B) {
 			m, dispatcher := box.make()
