@@ -29,10 +29,10 @@ type entry struct {
 	sessions []*actor.PID     // attached and not detached, oldest first
 	held     []any
 	state    state
-	inWheel  bool      // waits in the shard's wheel
-	quietAt  time.Time // when it last said that it has nothing to do
-	failures uint32    // within the window
-	failedAt time.Time
+	inWheel  bool          // waits in the shard's wheel
+	failures uint32        // within the window
+	failedAt time.Duration // of System.now, as quietAt
+	quietAt  time.Duration // when it last said that it has nothing to do
 }
 
 type state uint8
@@ -57,8 +57,8 @@ func (e *entry) info() *UserInfo {
 }
 
 // failed counts a failure and returns how many there were lately.
-func (e *entry) failed(now time.Time, window time.Duration) int {
-	if now.Sub(e.failedAt) > window {
+func (e *entry) failed(now, window time.Duration) int {
+	if now-e.failedAt > window {
 		e.failures = 0
 	}
 	e.failures++

@@ -270,7 +270,7 @@ func (s *shard) sweep(ctx actor.Context) {
 		e.inWheel = false
 		switch {
 		case s.users[e.id] != e || e.state != active || len(e.sessions) > 0:
-		case s.system.now().Sub(e.quietAt) < s.system.config.IdleAfter:
+		case s.system.now()-e.quietAt < s.system.config.IdleAfter:
 			s.wait(e) // it was busy in between
 		default:
 			ctx.Send(e.pid, msgRest)

@@ -92,7 +92,7 @@ func (m *Mailbox) Start() {}
 func (m *Mailbox) UserMessageCount() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.posted.n + int(m.batch.Load())
+	return int(m.posted.n + m.batch.Load())
 }
 
 // Rest takes out the user messages that were never handled, oldest first. Only
@@ -158,7 +158,7 @@ func (m *Mailbox) next() (any, bool) {
 		return nil, false
 	}
 	m.taken, m.posted = m.posted, queue{}
-	m.batch.Store(int32(m.taken.n))
+	m.batch.Store(m.taken.n)
 	return m.taken.pop()
 }
 
@@ -209,6 +209,6 @@ func (m *Mailbox) handleSystem(msg any) {
 func (m *Mailbox) setSuspended(to bool) {
 	m.mu.Lock()
 	m.suspended = to
-	m.batch.Store(int32(m.taken.n))
+	m.batch.Store(m.taken.n)
 	m.mu.Unlock()
 }

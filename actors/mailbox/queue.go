@@ -20,9 +20,9 @@ var chunks = sync.Pool{New: func() any { return new(chunk) }}
 type queue struct {
 	first      any // before everything in the chunks; nil: none
 	head, tail *chunk
-	read       int // next item of head
-	write      int // next free place of tail
-	n          int
+	n          int32
+	read       uint8 // next item of head
+	write      uint8 // next free place of tail
 }
 
 func (q *queue) push(msg any) {
