@@ -83,6 +83,7 @@ func serve(ctx context.Context, o *serveOptions) error {
 		return errors.Join(fmt.Errorf("%w; is another program there? --listen gives another address", err), stopSystem(system))
 	}
 	logger.Info("serving", slog.String("address", listener.Addr().String()), slog.String("version", buildVersion().String()))
+	go paceCollector(ctx) // ends with the context
 	err = server.Serve(ctx, listener, o.drain)
 	logger.Info("stopped")
 	return err
