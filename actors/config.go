@@ -15,8 +15,9 @@ type Config struct {
 	// Default 16.
 	Shards int
 
-	// MaxUsers bounds the users of this node who have an actor without having
-	// connected, because others wrote to them. Default 1,000,000.
+	// MaxUsers bounds the users of this node who have an actor, each shard taking
+	// its part: with so many, one who is only written to gets none and the sender
+	// is told unavailable. Who connects gets one always. Default 1,000,000.
 	MaxUsers int
 
 	// MaxSessionsPerUser bounds the sessions of one user.

@@ -22,8 +22,10 @@
 //	5        └─ session: writes into the Conn's buffer; flushes ──────────┘
 //	            when its mailbox has drained
 //
-// The sender's own actor is not on the road. CLOSE takes the same road: whoever
-// asks -> shard -> user -> each session -> close frame.
+// The sender's own actor is not on the road. Closing a user takes the same road:
+// whoever asks -> shard -> user -> each session -> close frame. A client's own
+// CLOSE ends its session alone and goes there at once, so what it had sent just
+// before may be refused without its being told.
 //
 // # Invariants
 //
@@ -40,10 +42,12 @@
 //  4. Confirmed means kept. (With the inbox. Today nothing is confirmed to a
 //     client, and a refusal is always said.)
 //  5. The inbox is the queue. (With the inbox. Today a session holds at most
-//     Config.MaxWaitingBytes, and a peer that does not read is closed.)
+//     Config.MaxWaitingBytes encoded, and a peer that does not read is closed.)
 //  6. Back-pressure ends at the socket. Each message that a reader passes on
 //     takes a credit and its answer gives it back; without a credit the reader
-//     does not read. So no mailbox grows without bound.
+//     does not read. (The answer goes when the receiver's sessions have been sent
+//     the message, not when they have written it: a session's mailbox is bounded
+//     by how fast it works, which waits for no network, and not yet by a number.)
 //  7. One reader and one writer for each socket: the reader goroutine and the
 //     session.
 //  8. No lock, no goroutine, no sleep, no waiting on a future inside this

@@ -25,7 +25,7 @@ var (
 	ErrTooManySessions = &Error{protocol.CodeTooManySessions, "the user has as many sessions as one may have; close one of them first"}
 	ErrUnavailable     = &Error{protocol.CodeUnavailable, "the user's actor failed repeatedly and rests for a moment; try again later"}
 	ErrTooManyUsers    = &Error{protocol.CodeUnavailable, "the node holds as many users as it may; try again later"}
-	ErrInternal        = &Error{protocol.CodeInternal, "the service failed while it handled this message; it was not delivered"}
+	ErrInternal        = &Error{protocol.CodeInternal, "the service failed while it handled this message; it may not have been delivered"}
 )
 
 // refusal makes the ERROR frame that answers a send.

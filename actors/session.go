@@ -115,8 +115,8 @@ func (s *session) stop(ctx actor.Context) {
 	s.logEnd()
 	s.conn.Close()
 	s.conn = nil // others may still hold the session's address for a while, but not its buffers
-	s.link.settle(ErrInternal)
 	s.link.end()
+	s.link.settle(ErrInternal)
 	s.detach()
 	ctx.Send(ctx.Parent(), &sessionEnded{s.number})
 }
@@ -187,12 +187,20 @@ func (s *session) pong(msg *pingReceived) {
 	s.link.give()
 }
 
+// flushEarly is how many bytes wait at most, in a mailbox that does not drain,
+// before the network is offered them.
+const flushEarly = 64 << 10
+
 // wrote keeps the bound on what may wait: a peer that reads too slowly is closed
-// rather than collected for.
+// rather than collected for. Only one that the network has stalled for is slow;
+// one that nothing was offered to is not.
 func (s *session) wrote(waiting int) {
 	s.unflushed = true
-	if waiting > s.link.system.config.MaxWaitingBytes && !s.flush() {
+	switch {
+	case s.stalled && waiting > s.link.system.config.MaxWaitingBytes:
 		s.slow()
+	case !s.stalled && waiting >= flushEarly:
+		s.flush()
 	}
 }
 

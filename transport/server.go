@@ -61,9 +61,8 @@ func New(system *actors.System, config Config) (*Server, error) {
 
 // Serve accepts connections until the context is done. Then it is not ready any
 // more, stops accepting, closes the sessions evenly over the time given, and
-// returns when all have gone or that time, and a moment for the last close
-// frames, is over. It returns nil in both cases: the sockets that remain end
-// with the process.
+// returns when all have gone or that time is over. It returns nil in both cases:
+// the sockets that remain end with the process.
 func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Duration) error {
 	s.ready.Store(true) // before the first can connect
 	failed := make(chan error, 1)
@@ -88,6 +87,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Du
 		}
 	}()
 	err := s.system.Drain(limit, drain*4/5) // the last fifth is for the last to answer
+	_ = s.http.Close()                      // nobody is left to wait for but connections that say nothing
 	<-stopped
 	<-served
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
