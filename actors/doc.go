@@ -24,8 +24,7 @@
 //
 // The sender's own actor is not on the road. Closing a user takes the same road:
 // whoever asks -> shard -> user -> each session -> close frame. A client's own
-// CLOSE ends its session alone and goes there at once, so what it had sent just
-// before may be refused without its being told.
+// CLOSE ends its session alone, when all that it had sent has been answered.
 //
 // # Invariants
 //

@@ -83,8 +83,15 @@ func (l *Link) Ping(payload []byte) bool {
 	return l.take() && l.post(&pingReceived{payload})
 }
 
-// Close is the peer's wish to end this session in order: its CLOSE message.
+// Close is the peer's wish to end this session in order: its CLOSE message. It
+// takes all credits, so that what the peer sent before has had its answer: a
+// refusal is told before the close frame. Nothing may be passed on after it but
+// Fail and Gone.
 func (l *Link) Close() bool {
+	l.credits.Add(-int32(l.system.config.MaxInFlight))
+	for l.credits.Load() < 0 && !l.ended.Load() {
+		<-l.wake
+	}
 	return l.post(&protocol.Close{Code: uint32(protocol.CloseNormal)})
 }
 
