@@ -59,7 +59,7 @@ func (l *Link) Send() bool {
 	o := l.next
 	o.send.Sender = string(l.user)
 	l.next = l.makeNext(o.send.Receiver)
-	to := l.system.ring.Load().shard(protocol.UserID(o.send.Receiver))
+	to := l.system.road(protocol.UserID(o.send.Receiver))
 	l.system.root.Send(to, &o.envelope)
 	return true
 }

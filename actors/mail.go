@@ -30,9 +30,14 @@ func answer(ctx actor.Context, msg any) {
 	}
 }
 
+// sender is what an actor's context and the root's have in common.
+type sender interface {
+	Send(to *actor.PID, message any)
+}
+
 // refuse answers a message that cannot be handled in the form that its sender
 // waits for. Messages that nobody waits for are passed over.
-func refuse(ctx actor.Context, to *actor.PID, message any, why *Error) {
+func refuse(ctx sender, to *actor.PID, message any, why *Error) {
 	switch msg := message.(type) {
 	case *protocol.Send:
 		if to != nil {

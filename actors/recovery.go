@@ -6,8 +6,6 @@ import (
 	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
-
-	"callboard/protocol"
 )
 
 // The one recovery path. A user's actor that fails is stopped; the mail it had
@@ -31,16 +29,9 @@ func (s *shard) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, ch
 	}
 	by.StopChildren(child)
 
-	switch msg, sender := restore(message); msg := msg.(type) {
-	case *attach, nil: // the new actor is given it
-	case *protocol.Send:
-		if sender != nil {
-			system.Root.Send(sender, refusal(msg, ErrInternal))
-		}
-	default:
-		if sender != nil {
-			system.Root.Send(sender, ErrInternal)
-		}
+	msg, waits := restore(message)
+	if _, attaching := msg.(*attach); !attaching { // the new actor is given those
+		refuse(system.Root, waits, msg, ErrInternal)
 	}
 }
 

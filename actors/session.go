@@ -140,20 +140,19 @@ func (s *session) logEnd() {
 		slog.Uint64("session", s.number), slog.Int("code", int(s.code)), slog.String("reason", s.reason))
 }
 
-func (s *session) road() *actor.PID { return s.link.system.ring.Load().shard(s.link.user) }
+func (s *session) road() *actor.PID { return s.link.system.road(s.link.user) }
 
 // attached: the user is reachable from now on, so the peer may be told that it
 // is connected; the upgrade's answer waits in the Conn for this flush.
 func (s *session) attached() {
-	switch {
-	case s.state != attaching: // a new actor of the user took the session over
-	default:
-		s.state = delivering
-		s.unflushed = true
-		s.link.settle(nil)
-		if s.link.abandoned.Load() { // asked after settle: Connect asks the other way round
-			s.end(protocol.CloseTryAgainLater, "connecting took too long")
-		}
+	if s.state != attaching { // a new actor of the user took the session over
+		return
+	}
+	s.state = delivering
+	s.unflushed = true
+	s.link.settle(nil)
+	if s.link.abandoned.Load() { // asked after settle: Connect asks the other way round
+		s.end(protocol.CloseTryAgainLater, "connecting took too long")
 	}
 }
 

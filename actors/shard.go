@@ -137,12 +137,7 @@ func (s *shard) detach(ctx actor.Context, msg *detach) {
 	if e == nil {
 		return
 	}
-	for i, session := range e.sessions {
-		if session.Equal(msg.session) {
-			e.sessions = slices.Delete(e.sessions, i, i+1)
-			break
-		}
-	}
+	e.sessions = slices.DeleteFunc(e.sessions, msg.session.Equal)
 	s.forward(ctx, e)
 }
 

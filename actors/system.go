@@ -91,8 +91,8 @@ func (s *System) spawn(level string, a actor.Actor) (*actor.PID, error) {
 //
 // With ErrTooManySessions or ErrUnavailable the Link comes all the same, unless
 // the session has ended by then: it is closing in order, and the goroutine reads
-// until the peer has closed too. With ErrDraining, ErrInternal or the context's error there is no Link, and
-// the Conn is the caller's to close.
+// until the peer has closed too. With ErrDraining, ErrInternal or the context's
+// error there is no Link, and the Conn is the caller's to close.
 func (s *System) Connect(ctx context.Context, user protocol.UserID, conn Conn) (*Link, error) {
 	session := &session{conn: conn}
 	session.box.init(session)

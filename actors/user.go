@@ -54,16 +54,14 @@ func (u *user) Receive(ctx actor.Context) {
 // attach does no harm if it comes twice for a session.
 func (u *user) attach(ctx actor.Context, msg *attach) {
 	u.quiet = false
-	if u.index(msg.session) < 0 {
+	if !slices.ContainsFunc(u.sessions, msg.session.Equal) {
 		u.sessions = append(u.sessions, msg.session)
 	}
 	ctx.Send(msg.session, msgAttached)
 }
 
 func (u *user) detach(ctx actor.Context, msg *detach) {
-	if i := u.index(msg.session); i >= 0 {
-		u.sessions = slices.Delete(u.sessions, i, i+1)
-	}
+	u.sessions = slices.DeleteFunc(u.sessions, msg.session.Equal)
 	u.idle(ctx)
 }
 
@@ -129,13 +127,4 @@ func (u *user) mayLeave(ctx actor.Context) {
 		return
 	}
 	ctx.Stop(ctx.Self())
-}
-
-func (u *user) index(session *actor.PID) int {
-	for i, s := range u.sessions {
-		if s.Equal(session) {
-			return i
-		}
-	}
-	return -1
 }

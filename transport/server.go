@@ -82,9 +82,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Du
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		if s.http.Shutdown(limit) != nil {
-			_ = s.http.Close() // some request did not end in time
-		}
+		_ = s.http.Shutdown(limit) // what it does not end in time, Close below does
 	}()
 	err := s.system.Drain(limit, drain*4/5) // the last fifth is for the last to answer
 	_ = s.http.Close()                      // nobody is left to wait for but connections that say nothing
