@@ -48,7 +48,7 @@ func BenchmarkConnect(b *testing.B) {
 
 func benchSystem(b *testing.B) *System {
 	b.Helper()
-	system, err := New(Config{MaxSessionsPerUser: 1 << 30})
+	system, err := New(Config{Store: fakeMemory{newFakeStore()}, MaxSessionsPerUser: 1 << 30})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func benchSystem(b *testing.B) *System {
 
 func benchConnect(b *testing.B, system *System, user protocol.UserID, conn Conn) *Link {
 	b.Helper()
-	link, err := system.Connect(b.Context(), user, conn)
+	link, err := system.Connect(b.Context(), user, Seed, conn)
 	if err != nil {
 		b.Fatal(err)
 	}

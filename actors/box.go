@@ -10,8 +10,8 @@ import (
 // newMailbox makes the mailbox of the few; users and sessions have theirs inside.
 func newMailbox() actor.Mailbox { return mailbox.New(nil) }
 
-// sessionMailbox is a mailbox that settles SENT on the spot: to a session whose
-// protocol does not tell the client, SENT only gives a credit back, and waking
+// sessionMailbox is a mailbox that settles SENT on the spot where the client is told
+// nothing of it: in the seed's dialect SENT only gives a credit back, and waking
 // the session's actor for that would double the wake-ups of a message that
 // travels alone (BenchmarkRelay/window=1).
 type sessionMailbox struct {
@@ -26,7 +26,7 @@ func (b *sessionMailbox) init(s *session) {
 
 // PostUserMessage implements actor.Mailbox.
 func (b *sessionMailbox) PostUserMessage(message any) {
-	if _, ok := message.(*protocol.Sent); ok {
+	if _, ok := message.(*protocol.Sent); ok && b.link.dialect == Seed {
 		b.link.give()
 		return
 	}

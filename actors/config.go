@@ -6,11 +6,15 @@ import (
 	"log/slog"
 	"time"
 
+	"callboard/actors/inbox"
 	"callboard/protocol"
 )
 
 // Config says how a System is built. Zero values take the default.
 type Config struct {
+	// Store keeps the inboxes. It must be given.
+	Store inbox.Store
+
 	// Shards is the number of slices that the users are spread over, 1 to 4,096.
 	// Default 16.
 	Shards int
@@ -31,6 +35,21 @@ type Config struct {
 	// MaxWaitingBytes bounds what waits in one session for the network to take
 	// it. Default protocol.MaxWaitingBytes.
 	MaxWaitingBytes int
+
+	// MaxInboxEntries bounds the messages in an inbox that no device of the user has.
+	// Default protocol.MaxInboxEntries.
+	MaxInboxEntries int
+
+	// MaxInboxBytes bounds their bytes. Default protocol.MaxInboxBytes.
+	MaxInboxBytes int
+
+	// ForgetDevicesAfter is how long a device must have been away before a new one
+	// may take its place when the user has protocol.MaxDevices. Default 30 days.
+	ForgetDevicesAfter time.Duration
+
+	// HandshakeTimeout is how long a client may take to say CONNECT.
+	// Default protocol.HandshakeTimeout.
+	HandshakeTimeout time.Duration
 
 	// IdleAfter is how long a user's actor stays, at least, when the last session
 	// has gone; an eighth longer, or up to twice as long for one that comes and goes.
@@ -68,6 +87,10 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxSessionsPerUser = or(c.MaxSessionsPerUser, protocol.MaxSessionsPerUser)
 	c.MaxInFlight = or(c.MaxInFlight, protocol.MaxInFlight)
 	c.MaxWaitingBytes = or(c.MaxWaitingBytes, protocol.MaxWaitingBytes)
+	c.MaxInboxEntries = or(c.MaxInboxEntries, protocol.MaxInboxEntries)
+	c.MaxInboxBytes = or(c.MaxInboxBytes, protocol.MaxInboxBytes)
+	c.ForgetDevicesAfter = or(c.ForgetDevicesAfter, 30*24*time.Hour)
+	c.HandshakeTimeout = or(c.HandshakeTimeout, protocol.HandshakeTimeout)
 	c.IdleAfter = or(c.IdleAfter, 10*time.Second)
 	c.PingInterval = or(c.PingInterval, protocol.PingInterval)
 	c.CloseTimeout = or(c.CloseTimeout, protocol.CloseTimeout)
@@ -89,12 +112,17 @@ func (c Config) validate() error {
 		}
 	}
 	check(c.Shards >= 1 && c.Shards <= 4096, "Shards", c.Shards, "1 to 4096")
+	check(c.Store != nil, "Store", c.Store, "a store, like memory.New's")
+	check(c.MaxInboxEntries > 0, "MaxInboxEntries", c.MaxInboxEntries, "at least 1")
+	check(c.MaxInboxBytes >= protocol.MaxFrameBytes, "MaxInboxBytes", c.MaxInboxBytes,
+		fmt.Sprintf("at least %d, the longest message", protocol.MaxFrameBytes))
 	check(c.MaxUsers > 0, "MaxUsers", c.MaxUsers, "at least 1")
 	check(c.MaxSessionsPerUser > 0, "MaxSessionsPerUser", c.MaxSessionsPerUser, "at least 1")
 	check(c.MaxInFlight > 0, "MaxInFlight", c.MaxInFlight, "at least 1")
 	check(c.MaxWaitingBytes >= protocol.MaxFrameBytes, "MaxWaitingBytes", c.MaxWaitingBytes,
 		fmt.Sprintf("at least %d, the longest message", protocol.MaxFrameBytes))
 	for field, d := range map[string]time.Duration{
+		"ForgetDevicesAfter": c.ForgetDevicesAfter, "HandshakeTimeout": c.HandshakeTimeout,
 		"IdleAfter": c.IdleAfter, "PingInterval": c.PingInterval, "CloseTimeout": c.CloseTimeout,
 		"Intensity.Window": c.Intensity.Window, "Intensity.Park": c.Intensity.Park, "Intensity.MaxPark": c.Intensity.MaxPark,
 	} {

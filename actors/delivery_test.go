@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"callboard/protocol"
 )
@@ -44,19 +45,27 @@ func TestSenderIsTheOneWhoIsConnected(t *testing.T) {
 	})
 }
 
-func TestMessageToNobodyIsAnsweredWithItsId(t *testing.T) {
-	inBubble(t, Config{}, func(w *world) {
+// The seed's fault 10: a message to somebody who is offline vanished.
+func TestMessageToAnAbsentUserWaitsInTheInbox(t *testing.T) {
+	inBubble(t, Config{IdleAfter: time.Second, PingInterval: time.Hour}, func(w *world) {
 		alice := w.connect("alice")
+		alice.send("bob", "one")
+		time.Sleep(time.Minute) // bob's actor has long left
+		alice.send("bob", "two")
+		synctest.Wait()
+		sent, err := w.system.Send(w.Context(), &protocol.Send{Sender: "op", Receiver: "bob", Content: "three", Id: "x"})
+		if err != nil || sent.Seq != 3 || sent.Id != "x" {
+			t.Errorf("System.Send: %v, %v", sent, err)
+		}
 
-		alice.sendID("nobody", "hello?", "42")
+		bob := w.connect("bob")
 		synctest.Wait()
 
-		got := of[*protocol.Error](alice.conn)
-		if len(got) != 1 || got[0].Id != "42" || got[0].Code != string(protocol.CodeNotConnected) {
-			t.Errorf("alice got %v", got)
+		if got := bob.conn.contents(); !slices.Equal(got, []string{"one", "two", "three"}) {
+			t.Errorf("bob got %q", got)
 		}
-		if err := w.system.Send(w.Context(), &protocol.Send{Sender: "op", Receiver: "nobody"}); !isCode(err, ErrNotConnected) {
-			t.Errorf("System.Send: %v", err)
+		if got := alice.codes(); len(got) != 0 {
+			t.Errorf("alice was refused: %v", got)
 		}
 	})
 }
@@ -146,14 +155,9 @@ func TestUsersWhoAreOnlyWrittenToAreBounded(t *testing.T) {
 		}
 		synctest.Wait()
 
-		unavailable := 0
-		for _, code := range alice.codes() {
-			if code == protocol.CodeUnavailable {
-				unavailable++
-			}
-		}
-		if got := alice.codes(); len(got) != 10 || unavailable != 8 {
-			t.Errorf("answers %v, %d of them unavailable", got, unavailable)
+		refused := slices.Repeat([]protocol.ErrorCode{protocol.CodeUnavailable}, 8)
+		if got := alice.codes(); !slices.Equal(got, refused) {
+			t.Errorf("refusals %v, want 8 of 10", got)
 		}
 		w.connect("bob")
 		if got := w.users(); got != 4 {

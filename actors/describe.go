@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 
+	"callboard/actors/inbox"
 	"callboard/protocol"
 )
 
@@ -41,6 +42,11 @@ type UserInfo struct {
 	Sessions []uint64
 	Waiting  int // messages in the actor's mailbox
 	Failures int // lately
+
+	// Of the inbox, if the user has an actor.
+	Head    uint64 // the newest message in it
+	Floor   uint64 // messages up to it were gone when the actor started
+	Devices []inbox.Device
 }
 
 // Describe looks at the whole tree. It asks each shard once, and no user.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"callboard/actors/mailbox"
 	"callboard/protocol"
 )
 
@@ -17,19 +16,23 @@ import (
 //	                       │                   │ Terminated
 //	               failure │                   └──▶ (none), or active if mail was held
 //	                       ▼
-//	                  recovering ──Terminated──▶ active, or parked if it failed too often
-//	                                             parked ──unpark──▶ active
+//	                  recovering ──Terminated──▶ fencing, or parked if it failed too often
+//	                                             fencing ──fenced──▶ active
+//	                                             parked ──unpark──▶ fencing
 //
-// Mail is sent on when active, held when leaving or recovering, refused when
-// parked. What is held is bounded by the sends that sessions may have in flight.
+// Mail is sent on when active, held when leaving, recovering or fencing, refused
+// when parked. What is held is bounded by the sends that sessions may have in
+// flight. Without a journal there is nothing to put a fence behind, and fencing is
+// passed over.
 type entry struct {
 	id       protocol.UserID
-	pid      *actor.PID       // of the user's actor; of the last one while parked
-	box      *mailbox.Mailbox // its mailbox, for what it leaves behind when it fails
-	sessions []*actor.PID     // attached and not detached, oldest first
+	pid      *actor.PID   // of the user's actor; of the last one while parked
+	actor    *user        // for what it leaves behind when it fails; nil while parked
+	sessions []*actor.PID // attached and not detached, oldest first
 	held     []any
 	state    state
 	inWheel  bool          // waits in the shard's wheel
+	innocent bool          // the actor asked to be replaced: that is no failure
 	failures uint32        // within the window
 	failedAt time.Duration // of System.now, as quietAt
 	quietAt  time.Duration // when it last said that it has nothing to do
@@ -41,11 +44,12 @@ const (
 	active state = iota
 	leaving
 	recovering
+	fencing
 	parked
 )
 
 func (s state) String() string {
-	return [...]string{"active", "leaving", "recovering", "parked"}[s]
+	return [...]string{"active", "leaving", "recovering", "fencing", "parked"}[s]
 }
 
 func (e *entry) info() *UserInfo {

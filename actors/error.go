@@ -1,6 +1,11 @@
 package actors
 
-import "callboard/protocol"
+import (
+	"errors"
+
+	"callboard/actors/inbox"
+	"callboard/protocol"
+)
 
 // Error is what the service answers when it cannot do what was asked: a code
 // that programs test and a reason for people. Two Errors are the same to
@@ -21,12 +26,34 @@ func (e *Error) Is(target error) bool {
 // What callers test for with errors.Is.
 var (
 	ErrDraining        = &Error{protocol.CodeDraining, "the service is shutting down; connect again in a moment"}
-	ErrNotConnected    = &Error{protocol.CodeNotConnected, "the user has no session"}
 	ErrTooManySessions = &Error{protocol.CodeTooManySessions, "the user has as many sessions as one may have; close one of them first"}
 	ErrUnavailable     = &Error{protocol.CodeUnavailable, "the user's actor failed repeatedly and rests for a moment; try again later"}
 	ErrTooManyUsers    = &Error{protocol.CodeUnavailable, "the node holds as many users as it may; try again later"}
-	ErrInternal        = &Error{protocol.CodeInternal, "the service failed while it handled this message; it may not have been delivered"}
+	ErrTooManyDevices  = &Error{protocol.CodeTooManyDevices, "the user has as many devices as one may have; connect under the name of one of them"}
+	ErrInternal        = &Error{protocol.CodeInternal, "the service failed while it handled this message; send it again under the same id"}
+	ErrConflict        = &Error{protocol.CodeConflict, "id: the sender has sent another message to this receiver under this id; give each message its own"}
+	ErrStorageFull     = &Error{protocol.CodeStorageFull, "the service has no room to keep messages; try again later"}
+
+	// ErrUnavailableStore is the refusal of what needs a store that does not work.
+	ErrUnavailableStore = &Error{protocol.CodeUnavailable, "the service cannot reach what it keeps messages in; try again later"}
 )
+
+// storageError is the refusal of what the store has not taken.
+func storageError(err error) *Error {
+	if errors.Is(err, inbox.ErrFull) {
+		return ErrStorageFull
+	}
+	return ErrUnavailableStore
+}
+
+// replaceMe is what a user's actor panics with when it is to be replaced by one that
+// reads the inbox anew. It is no failure of the actor.
+type replaceMe struct{ why error }
+
+func (r *replaceMe) Error() string { return "to be replaced: " + r.why.Error() }
+
+// errNotKept is why an actor has itself replaced after a commit that failed.
+var errNotKept = errors.New("a commit failed, and the numbers given since are void")
 
 // refusal makes the ERROR frame that answers a send.
 func refusal(to *protocol.Send, e *Error) *protocol.Error {

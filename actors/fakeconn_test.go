@@ -166,16 +166,36 @@ func (c *fakeConn) pings() int {
 type world struct {
 	*testing.T
 	system  *System
+	store   *fakeStore
 	stopped bool
 	fault   atomic.Pointer[func(actor string, message any)]
 }
 
-// inBubble runs a test in a bubble of its own and stops the System after it. The
-// bubble fails the test if a goroutine is left.
+// inBubble runs a test twice, each time in a bubble of its own: with a store that
+// stands for memory, and with one that stands for a disk.
 func inBubble(t *testing.T, config Config, test func(w *world)) {
 	t.Helper()
+	t.Run("memory", func(t *testing.T) {
+		store := newFakeStore()
+		config.Store = fakeMemory{store}
+		bubble(t, config, store, test)
+	})
+	t.Run("disk", func(t *testing.T) { onDisk(t, config, test) })
+}
+
+// onDisk runs a test that needs a journal.
+func onDisk(t *testing.T, config Config, test func(w *world)) {
+	t.Helper()
+	store := newFakeStore()
+	config.Store = store
+	bubble(t, config, store, test)
+}
+
+// bubble stops the System after the test. It fails the test if a goroutine is left.
+func bubble(t *testing.T, config Config, store *fakeStore, test func(w *world)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t}
+		w := &world{T: t, store: store}
 		config.hooks = hooks{
 			fault: func(actor string, message any) {
 				if fault := w.fault.Load(); fault != nil {
@@ -284,7 +304,7 @@ func (w *world) connect(user string) *peer {
 func (w *world) tryConnect(user string) (*peer, error) {
 	p := &peer{w: w, conn: &fakeConn{}}
 	var err error
-	p.link, err = w.system.Connect(w.Context(), protocol.UserID(user), p.conn)
+	p.link, err = w.system.Connect(w.Context(), protocol.UserID(user), Seed, p.conn)
 	return p, err
 }
 

@@ -9,9 +9,9 @@ import (
 
 // Who sends and closes at once is still told what was refused.
 func TestRefusalIsToldBeforeTheCloseFrame(t *testing.T) {
-	inBubble(t, Config{MaxInFlight: 8}, func(w *world) {
+	inBubble(t, Config{MaxInFlight: 8, MaxInboxEntries: 1}, func(w *world) {
 		alice := w.connect("alice")
-		for range 5 {
+		for range 6 { // the first is kept
 			alice.send("nobody", "is there anybody?")
 		}
 		if !alice.link.Close() {

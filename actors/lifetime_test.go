@@ -50,7 +50,7 @@ func TestStoppedSystemAnswersInsteadOfHanging(t *testing.T) {
 				t.Errorf("Stop: %v", err)
 			}
 		}
-		if _, err := w.system.Connect(context.Background(), "bob", &fakeConn{}); !errors.Is(err, ErrDraining) {
+		if _, err := w.system.Connect(context.Background(), "bob", Seed, &fakeConn{}); !errors.Is(err, ErrDraining) {
 			t.Errorf("Connect: %v, want %v", err, ErrDraining)
 		}
 		if _, err := w.system.DescribeUser(context.Background(), "bob"); !errors.Is(err, ErrDraining) {

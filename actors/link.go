@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"fmt"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -15,11 +16,16 @@ import (
 // on takes one of the session's credits and its answer gives it back. Without a
 // credit the reader waits, reads no more, and TCP holds the peer up.
 type Link struct {
-	system *System
-	pid    *actor.PID // the session; set before Connect returns
-	user   protocol.UserID
+	system  *System
+	pid     *actor.PID // the session; set before Connect returns
+	user    protocol.UserID
+	dialect Dialect
 
-	next *outgoing // the reader's: where the next SEND is decoded to
+	next   *outgoing // the reader's: where the next SEND is decoded to
+	device string    // the reader's; what CONNECT named
+
+	written atomic.Uint64 // V1: the newest RECEIVE that the session has written
+	acked   atomic.Uint64 // V1: the client has everything up to here
 
 	credits   atomic.Int32  // below zero: the reader waits for a credit
 	ended     atomic.Bool   // the session has ended: nothing is passed on any more
@@ -38,6 +44,34 @@ func (l *Link) Heard() {
 	if !l.heard.Load() {
 		l.heard.Store(true)
 	}
+}
+
+// Dialect is what the client speaks.
+func (l *Link) Dialect() Dialect { return l.dialect }
+
+// Connect passes on the client's CONNECT, in V1, before anything else and once. It
+// returns false if the session has ended.
+func (l *Link) Connect(c *protocol.Connect) bool {
+	l.device = c.Device
+	return l.post(c)
+}
+
+// Ack passes on that the client has every message up to seq, in V1. One that says
+// nothing new is passed over. It returns false if the session has ended.
+func (l *Link) Ack(seq uint64) bool {
+	switch {
+	case seq > l.written.Load():
+		return l.Refuse(&protocol.Error{
+			Code:   string(protocol.CodeInvalidMessage),
+			Reason: fmt.Sprintf("seq: %d was not sent to this session; acknowledge what has been received", seq),
+		})
+	case seq <= l.acked.Load():
+		return !l.ended.Load()
+	}
+	// No credit is needed: an ACK that says something new was paid for by a message.
+	l.acked.Store(seq)
+	l.system.root.Send(l.system.road(l.user), &ack{l.user, l.pid, l.device, seq})
+	return !l.ended.Load()
 }
 
 // Next is where to decode the next SEND to; pass it on with Send. Receiver holds

@@ -44,7 +44,7 @@ func refuse(ctx sender, to *actor.PID, message any, why *Error) {
 			ctx.Send(to, refusal(msg, why))
 		}
 	case *attach:
-		ctx.Send(msg.session, &refused{why})
+		ctx.Send(msg.session, &refused{err: why})
 	default:
 		if to != nil {
 			ctx.Send(to, why)

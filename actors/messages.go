@@ -5,6 +5,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"callboard/actors/inbox"
 	"callboard/protocol"
 )
 
@@ -33,10 +34,28 @@ type (
 
 // To a session.
 type (
-	// attached says that the user has this session from now on.
-	attached struct{}
-	// refused says that the user cannot be attached to, and why.
-	refused struct{ err *Error }
+	// attached says that the user has this session from now on, and where delivery
+	// goes on.
+	attached struct {
+		cursor uint64        // RECEIVE begins behind it
+		head   uint64        // the newest in the inbox
+		gap    *protocol.Gap // what retention took before the device had it, or nil
+	}
+	// refused says that the user cannot be attached to, and why. Unless it is
+	// lasting, a session that has been attached before waits to be attached again.
+	refused struct {
+		err     *Error
+		lasting bool
+	}
+	// reattach is the shard's: the user has a new actor that wants to know how far
+	// this session is. The answer is attach.
+	reattach struct{}
+	// gapped says that retention took messages before they could be delivered.
+	gapped struct{ gap protocol.Gap }
+	// ackDue is the session's own clock: the user is to be told what was written.
+	ackDue struct{}
+	// connectDue is the session's own clock: the client has not said CONNECT in time.
+	connectDue struct{}
 	// heartbeat is the gateway's: ping the peer, and give it up if it has been
 	// silent too long.
 	heartbeat struct{}
@@ -67,13 +86,26 @@ type (
 	attach struct {
 		user    protocol.UserID
 		session *actor.PID
+		device  string
+		window  int
+		cursor  *uint64 // what the device has, if its client said so
+
+		resumes       bool   // it was attached before, to another actor of the user
+		sent, arrived uint64 // then: what it has been sent, and what of that has arrived
+	}
+	// ack (*) says that everything up to seq has arrived at a session's device.
+	ack struct {
+		user    protocol.UserID
+		session *actor.PID
+		device  string
+		seq     uint64
 	}
 	// detach (*) takes it away again. It is safe to send it twice.
 	detach struct {
 		user    protocol.UserID
 		session *actor.PID
 	}
-	// closeUser (*) closes all sessions of a user. The answer is closed.
+	// closeUser closes all sessions of a user. The answer is closed.
 	closeUser struct {
 		user  protocol.UserID
 		close *protocol.Close
@@ -109,6 +141,8 @@ type (
 	sweep struct{}
 	// unpark is the shard's own clock: a parked user may try again.
 	unpark struct{ user protocol.UserID }
+	// fenced is the journal's answer to fence.
+	fenced struct{ user protocol.UserID }
 )
 
 // To a user.
@@ -118,6 +152,34 @@ type (
 	// mayLeave is the shard's answer to leave. It arrives behind all mail that
 	// the shard had already sent on.
 	mayLeave struct{}
+	// committed is the journal's: all of the commit is kept, and its senders know.
+	committed struct{ commit *commit }
+	// uncommitted is the journal's: nothing of the commit may be taken for kept, and
+	// its senders know.
+	uncommitted struct{ commit *commit }
+	// retry is the user's own clock: the store may work again.
+	retry struct{}
+)
+
+// To the journal.
+type (
+	// commit asks to keep what a user has numbered, in its order, and where its
+	// devices stand. The answer to the user is committed or uncommitted; the senders
+	// get theirs too.
+	commit struct {
+		user    protocol.UserID
+		by      *actor.PID
+		entries []*keep
+		moves   []inbox.Move
+	}
+	// fence asks for the word that all commits of the user's last actor have been
+	// answered. The answer is fenced.
+	fence struct {
+		user protocol.UserID
+		by   *actor.PID
+	}
+	// probe is the journal's own clock: the store may work again.
+	probe struct{}
 )
 
 // Answers to those who ask from outside.
@@ -128,7 +190,6 @@ type (
 
 // Shared values of messages without content: sending one costs no allocation.
 var (
-	msgAttached     = &attached{}
 	msgHeartbeat    = &heartbeat{}
 	msgBeat         = &beat{}
 	msgDrainNext    = &drainNext{}
@@ -136,6 +197,11 @@ var (
 	msgRest         = &rest{}
 	msgMayLeave     = &mayLeave{}
 	msgCloseExpired = &closeExpired{}
+	msgReattach     = &reattach{}
+	msgAckDue       = &ackDue{}
+	msgConnectDue   = &connectDue{}
+	msgRetry        = &retry{}
+	msgProbe        = &probe{}
 	msgDrained      = &drained{}
 	msgSent         = &protocol.Sent{}
 )

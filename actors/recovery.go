@@ -8,10 +8,12 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// The one recovery path. A user's actor that fails is stopped; the mail it had
-// not come to is taken from its mailbox, a new actor gets the user's sessions
-// and then that mail, in order. The sockets notice nothing; the sender of the
-// message that was in hand is told.
+// The one recovery path. A user's actor that fails, or whose numbers were not kept,
+// is stopped; the mail it had not come to is taken from its mailbox. When the journal
+// has answered for all that the actor had handed over, a new one reads the inbox from
+// the store and gets that mail, in order, and the user's sessions attach again and
+// say how far they are. The sockets notice nothing; the senders of the message that
+// was in hand, and of those not yet handed over, are told.
 
 var _ actor.SupervisorStrategy = (*shard)(nil)
 
@@ -20,17 +22,22 @@ var _ actor.SupervisorStrategy = (*shard)(nil)
 func (s *shard) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, child *actor.PID,
 	_ *actor.RestartStatistics, reason, message any,
 ) {
-	s.failed++
-	s.system.counts.failures.Add(1)
-	s.system.log.Error("user failed", slog.String("user", string(userOf(child))), slog.String("actor", child.GetId()),
-		slog.String("reason", fmt.Sprint(reason)), slog.String("message", kind(message)))
+	wish, innocent := reason.(*replaceMe)
+	if innocent {
+		s.system.log.Info("user replaced", slog.String("user", string(userOf(child))), slog.Any("reason", wish))
+	} else {
+		s.failed++
+		s.system.counts.failures.Add(1)
+		s.system.log.Error("user failed", slog.String("user", string(userOf(child))), slog.String("actor", child.GetId()),
+			slog.String("reason", fmt.Sprint(reason)), slog.String("message", kind(message)))
+	}
 	if e := s.users[userOf(child)]; e != nil && e.pid == child {
-		e.state = recovering
+		e.state, e.innocent = recovering, innocent
 	}
 	by.StopChildren(child)
 
 	msg, waits := restore(message)
-	if _, attaching := msg.(*attach); !attaching { // the new actor is given those
+	if _, attaching := msg.(*attach); !attaching { // its session attaches again
 		refuse(system.Root, waits, msg, ErrInternal)
 	}
 }
@@ -45,9 +52,10 @@ func (s *shard) terminated(ctx actor.Context, msg *actor.Terminated) {
 	case leaving:
 		s.succeed(ctx, e)
 	case active, recovering:
-		e.hold(e.box.Rest())
+		e.actor.abandoned()
+		e.hold(e.actor.box.Rest())
 		s.recover(ctx, e)
-	case parked:
+	case fencing, parked:
 	}
 }
 
@@ -57,7 +65,9 @@ func (s *shard) succeed(ctx actor.Context, e *entry) {
 	e.held = slices.DeleteFunc(e.held, func(mail any) bool {
 		switch msg, _ := restore(mail); msg.(type) {
 		case *attach, *detach, *rest, *mayLeave:
-			return true // start attaches the sessions; the rest was for the last actor
+			return true // the sessions attach again; the rest was for the last actor
+		case *committed, *uncommitted, *retry:
+			return true // likewise
 		}
 		return false
 	})
@@ -68,35 +78,47 @@ func (s *shard) succeed(ctx actor.Context, e *entry) {
 	s.start(ctx, e)
 }
 
-// recover starts a new actor, or parks the user if it failed too often.
+// fence starts the next actor when the journal has answered for all that the last
+// one had handed over.
+func (s *shard) fence(ctx actor.Context, e *entry) {
+	if s.system.journal == nil {
+		s.succeed(ctx, e)
+		return
+	}
+	e.state = fencing
+	ctx.Send(s.system.journal, &fence{e.id, ctx.Self()})
+}
+
+func (s *shard) fenced(ctx actor.Context, msg *fenced) {
+	if e := s.users[msg.user]; e != nil && e.state == fencing {
+		s.succeed(ctx, e)
+	}
+}
+
+// recover has a new actor started, or parks the user if it failed too often.
 func (s *shard) recover(ctx actor.Context, e *entry) {
+	if e.innocent {
+		s.fence(ctx, e)
+		return
+	}
 	intensity := s.system.config.Intensity
 	failures := e.failed(s.system.now(), intensity.Window)
 	rest := intensity.park(failures)
 	if rest == 0 {
-		s.succeed(ctx, e)
+		s.fence(ctx, e)
 		return
 	}
 	s.system.log.Warn("user parked", slog.String("user", string(e.id)), slog.Int("failures", failures), slog.Duration("for", rest))
 	e.state = parked
 	s.parked++
-	e.box = nil
+	e.actor = nil
 	for _, session := range e.sessions {
-		ctx.Send(session, &refused{ErrUnavailable}) // those that are attached already stay
+		ctx.Send(session, &refused{err: ErrUnavailable}) // those that are attached already stay
 	}
 	held := e.held
 	e.held = nil
 	for _, mail := range held {
 		msg, sender := restore(mail)
-		if closing, ok := msg.(*closeUser); ok {
-			for _, session := range e.sessions {
-				ctx.Send(session, closing.close)
-			}
-			if sender != nil {
-				ctx.Send(sender, &closed{sessions: len(e.sessions)})
-			}
-			continue
-		}
 		refuse(ctx, sender, msg, ErrUnavailable)
 	}
 	s.system.after(rest, ctx.Self(), &unpark{e.id})
@@ -109,5 +131,5 @@ func (s *shard) unpark(ctx actor.Context, msg *unpark) {
 	}
 	s.parked--
 	e.failedAt = s.system.now() // the window counts from here
-	s.succeed(ctx, e)
+	s.fence(ctx, e)
 }

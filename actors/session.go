@@ -3,8 +3,10 @@ package actors
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -26,6 +28,12 @@ type session struct {
 	box    sessionMailbox
 	self   *actor.PID
 
+	hello     *protocol.Connect // what the client asked for; V1, until attached
+	last      uint64            // the newest RECEIVE that was written into the Conn
+	taken     uint64            // Seed: the newest that the network has taken
+	reported  uint64            // Seed: the newest that the user has been told of
+	owed      int               // Seed: bytes since then
+	ackTimer  bool              // Seed: an ackDue is on its way
 	state     sessionState
 	unflushed bool               // the Conn's buffer has something for Flush
 	stalled   bool               // a Flush is under way: the network takes no more for now
@@ -41,7 +49,8 @@ type session struct {
 type sessionState uint8
 
 const (
-	attaching  sessionState = iota // waits for its user
+	greeting   sessionState = iota // V1: waits for the client's CONNECT
+	attaching                      // waits for its user
 	delivering                     // has its user
 	closing                        // has sent its close frame, waits for the peer's
 	ended                          // has asked to be stopped
@@ -50,6 +59,20 @@ const (
 // closeAbnormal stands in the log for an end without a close frame. It never
 // travels (RFC 6455, 7.4.1).
 const closeAbnormal protocol.CloseCode = 1006
+
+const (
+	// seedWindow is how many messages may be on their way to a session of the seed's
+	// dialect, which are those that are not yet written.
+	seedWindow = 256
+
+	// ackEvery is how long a session of the seed's dialect puts off telling its user
+	// what was written, unless half of the window has been. A kill -9 within that time
+	// brings these messages again.
+	ackEvery = 200 * time.Millisecond
+)
+
+// closeReplaced is what a session gets whose device has connected again.
+var closeReplaced = &protocol.Close{Code: uint32(protocol.CloseReplaced), Reason: string(protocol.CodeReplaced)}
 
 // closeGoingAway is what a drain sends to every session.
 var closeGoingAway = &protocol.Close{Code: uint32(protocol.CloseGoingAway), Reason: "the service is shutting down"}
@@ -68,15 +91,23 @@ func (s *session) Receive(ctx actor.Context) {
 
 	case *protocol.Receive:
 		s.deliver(msg)
+	case *protocol.Sent:
+		s.sent(msg)
 	case *protocol.Error:
 		s.refuse(msg)
+	case *protocol.Connect:
+		s.connect(msg)
 	case *protocol.Close:
 		s.close(Control{Code: protocol.CloseCode(msg.Code), Reason: msg.Reason})
 
 	case *attached:
-		s.attached()
+		s.attached(msg)
 	case *refused:
 		s.refused(msg)
+	case *reattach:
+		s.reattach()
+	case *gapped:
+		s.gapped(&msg.gap)
 	case *frameRefused:
 		s.refuse(msg.err)
 	case *pingReceived:
@@ -89,6 +120,10 @@ func (s *session) Receive(ctx actor.Context) {
 		s.flushed(msg)
 	case *heartbeat:
 		s.heartbeat()
+	case *ackDue:
+		s.ackDue()
+	case *connectDue:
+		s.connectDue()
 	case *closeExpired:
 		s.end(s.code, s.reason)
 
@@ -100,7 +135,59 @@ func (s *session) Receive(ctx actor.Context) {
 func (s *session) start(ctx actor.Context) {
 	s.self = ctx.Self()
 	s.link.pid = s.self
-	ctx.Send(s.road(), &attach{s.link.user, s.self})
+	if s.link.dialect == Seed {
+		s.state = attaching
+		s.link.system.root.Send(s.road(), s.attach())
+		return
+	}
+	s.unflushed = true // the upgrade's answer
+	s.cut = s.link.system.after(s.link.system.config.HandshakeTimeout, s.self, msgConnectDue)
+	s.link.settle(nil)
+}
+
+// connect asks the user for what the client asks for.
+func (s *session) connect(msg *protocol.Connect) {
+	if s.state != greeting {
+		return
+	}
+	s.cut.Stop()
+	s.state, s.hello = attaching, msg
+	s.link.system.root.Send(s.road(), s.attach())
+}
+
+// attach is what the session tells its user of itself.
+func (s *session) attach() *attach {
+	msg := &attach{user: s.link.user, session: s.self, window: seedWindow}
+	if s.hello != nil {
+		msg.device, msg.cursor = s.hello.Device, s.hello.Cursor
+		msg.window = int(min(or(s.hello.Window, protocol.DefaultWindow), protocol.MaxWindow))
+	}
+	if s.state == delivering {
+		msg.resumes, msg.sent, msg.arrived = true, s.last, s.arrived()
+	}
+	return msg
+}
+
+// reattach: the user has a new actor.
+func (s *session) reattach() {
+	if s.state == attaching || s.state == delivering {
+		s.link.system.root.Send(s.road(), s.attach())
+	}
+}
+
+// arrived is how far the client has what it was sent, as far as is known here.
+func (s *session) arrived() uint64 {
+	if s.link.dialect == Seed {
+		return s.taken
+	}
+	return s.link.acked.Load()
+}
+
+// connectDue: a client that says nothing holds no session.
+func (s *session) connectDue() {
+	if s.state == greeting {
+		s.close(Control{Code: protocol.ClosePolicyViolation, Reason: "the first message is CONNECT, and none came in time"})
+	}
 }
 
 // stop runs however the session ends, also when it failed.
@@ -111,6 +198,7 @@ func (s *session) stop(ctx actor.Context) {
 	if s.state != ended { // the actor failed, or the node stops
 		s.code, s.reason = protocol.CloseInternal, string(protocol.CodeInternal)
 	}
+	s.ackDue()
 	s.state = ended
 	s.logEnd()
 	s.conn.Close()
@@ -143,32 +231,82 @@ func (s *session) logEnd() {
 func (s *session) road() *actor.PID { return s.link.system.road(s.link.user) }
 
 // attached: the user is reachable from now on, so the peer may be told that it
-// is connected; the upgrade's answer waits in the Conn for this flush.
-func (s *session) attached() {
+// is connected: in V1 by CONNECT, in the seed's dialect by the upgrade's answer, which
+// waits in the Conn for this flush.
+func (s *session) attached(msg *attached) {
 	if s.state != attaching { // a new actor of the user took the session over
 		return
 	}
 	s.state = delivering
 	s.unflushed = true
+	s.last, s.taken, s.reported = msg.cursor, msg.cursor, msg.cursor
+	if s.link.dialect == V1 {
+		s.link.written.Store(msg.cursor)
+		s.link.acked.Store(msg.cursor)
+		s.wrote(s.conn.Write(s.welcome(msg)))
+	} else if msg.gap != nil {
+		s.gapped(msg.gap)
+	}
 	s.link.settle(nil)
 	if s.link.abandoned.Load() { // asked after settle: Connect asks the other way round
 		s.end(protocol.CloseTryAgainLater, "connecting took too long")
 	}
 }
 
+// welcome is the CONNECT that answers the client's.
+func (s *session) welcome(msg *attached) *protocol.Connect {
+	config := &s.link.system.config
+	return &protocol.Connect{
+		User: string(s.link.user), Device: s.hello.Device, Session: strconv.FormatUint(s.number, 10),
+		Cursor: &msg.cursor, Head: msg.head, Gap: msg.gap, Window: uint32(s.attach().window),
+		Limits: &protocol.Limits{
+			FrameBytes: protocol.MaxFrameBytes, UserIdBytes: protocol.MaxUserIDBytes, MessageIdBytes: protocol.MaxMessageIDBytes,
+			InFlight: uint32(config.MaxInFlight), Sessions: uint32(config.MaxSessionsPerUser),
+			PingIntervalMs: uint32(config.PingInterval.Milliseconds()), MissedPongs: protocol.MissedPongs,
+		},
+	}
+}
+
+// gapped tells the peer that something is missing. What comes next follows the gap.
+func (s *session) gapped(gap *protocol.Gap) {
+	if s.state <= delivering {
+		s.last = max(s.last, gap.Last)
+		s.wrote(s.conn.Write(&protocol.Error{
+			Code:   string(protocol.CodeGap),
+			Reason: fmt.Sprintf("messages %d to %d were removed by retention before this device had them", gap.First, gap.Last),
+		}))
+	}
+}
+
 // refused: the peer is told by a close frame behind the upgrade's answer, which
 // every client can read; a browser's cannot read an HTTP status.
 func (s *session) refused(msg *refused) {
-	if s.state == attaching {
+	if s.state == attaching || s.state == delivering && msg.lasting {
 		s.link.settle(msg.err)
 		s.close(Control{Code: protocol.CloseTryAgainLater, Reason: string(msg.err.Code)})
 	}
 }
 
+// deliver writes a message, once: what a new actor of the user sends again is known.
 func (s *session) deliver(msg *protocol.Receive) {
+	if s.state != delivering || msg.Seq <= s.last {
+		return
+	}
+	s.last = msg.Seq
+	if s.link.dialect == V1 {
+		s.link.written.Store(msg.Seq)
+	} else {
+		s.owed += len(msg.Content)
+	}
+	s.wrote(s.conn.Write(msg))
+}
+
+// sent tells the peer, in V1, that its message is kept.
+func (s *session) sent(msg *protocol.Sent) {
 	if s.state <= delivering {
 		s.wrote(s.conn.Write(msg))
 	}
+	s.link.give()
 }
 
 // refuse tells the peer of a refusal and gives back the credit of what was refused.
@@ -206,7 +344,7 @@ func (s *session) wrote(waiting int) {
 // heartbeat pings the peer, unless it has left too many pings unanswered.
 func (s *session) heartbeat() {
 	switch s.state {
-	case attaching:
+	case greeting, attaching:
 		if s.link.abandoned.Load() {
 			s.end(protocol.CloseTryAgainLater, "connecting took too long")
 		}
@@ -236,10 +374,13 @@ func (s *session) close(c Control) {
 	if s.state >= closing {
 		return
 	}
-	if s.state == attaching {
+	if s.state <= attaching {
 		defer s.link.settle(nil) // the reader waits for the peer's close frame
 	}
 	s.state, s.code, s.reason = closing, c.Code, c.Reason
+	if c.Drop {
+		s.last = s.taken // what waits is thrown away, and comes again
+	}
 	c.Op = OpClose
 	s.conn.Control(c)
 	s.unflushed = true
@@ -277,9 +418,38 @@ func (s *session) Drained() {
 	if s.state == ended || !s.flush() {
 		return
 	}
+	s.acknowledge()
 	if s.state == closing && s.peerGone {
 		s.end(s.code, s.reason)
 	}
+}
+
+// acknowledge tells the user what the network has taken, in the seed's dialect: at
+// once if that is much or the session ends, and else within ackEvery.
+func (s *session) acknowledge() {
+	if s.link.dialect != Seed || s.last == s.reported {
+		return
+	}
+	s.taken = s.last
+	switch {
+	case s.last-s.reported >= seedWindow/2, s.owed >= protocol.MaxWindowBytes/2, s.state == closing:
+		s.report()
+	case !s.ackTimer:
+		s.ackTimer = true
+		s.link.system.after(ackEvery, s.self, msgAckDue)
+	}
+}
+
+func (s *session) ackDue() {
+	s.ackTimer = false
+	if s.taken > s.reported {
+		s.report()
+	}
+}
+
+func (s *session) report() {
+	s.reported, s.owed = s.taken, 0
+	s.link.system.root.Send(s.road(), &ack{s.link.user, s.self, "", s.taken})
 }
 
 // flush returns true when nothing waits in the Conn.

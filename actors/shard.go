@@ -60,6 +60,8 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.attach(ctx, msg)
 	case *detach:
 		s.detach(ctx, msg)
+	case *ack:
+		s.ack(ctx, msg)
 	case *closeUser:
 		s.closeUser(ctx, msg)
 	case *closeSession:
@@ -79,6 +81,8 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.sweep(ctx)
 	case *unpark:
 		s.unpark(ctx, msg)
+	case *fenced:
+		s.fenced(ctx, msg)
 
 	default:
 		s.system.unhandled(ctx)
@@ -113,7 +117,7 @@ func (s *shard) add(ctx actor.Context, id protocol.UserID) *entry {
 
 func (s *shard) attach(ctx actor.Context, msg *attach) {
 	if s.stopping {
-		ctx.Send(msg.session, &refused{ErrDraining})
+		ctx.Send(msg.session, &refused{err: ErrDraining})
 		return
 	}
 	e := s.users[msg.user]
@@ -121,14 +125,16 @@ func (s *shard) attach(ctx actor.Context, msg *attach) {
 		e = s.add(ctx, msg.user)
 	}
 	if e.state == parked {
-		ctx.Send(msg.session, &refused{ErrUnavailable})
+		ctx.Send(msg.session, &refused{err: ErrUnavailable})
 		return
 	}
-	if len(e.sessions) >= s.system.config.MaxSessionsPerUser {
-		ctx.Send(msg.session, &refused{ErrTooManySessions})
-		return
+	if !slices.ContainsFunc(e.sessions, msg.session.Equal) { // or else it attaches again
+		if len(e.sessions) >= s.system.config.MaxSessionsPerUser {
+			ctx.Send(msg.session, &refused{err: ErrTooManySessions})
+			return
+		}
+		e.sessions = append(e.sessions, msg.session)
 	}
-	e.sessions = append(e.sessions, msg.session)
 	s.forward(ctx, e)
 }
 
@@ -141,19 +147,22 @@ func (s *shard) detach(ctx actor.Context, msg *detach) {
 	s.forward(ctx, e)
 }
 
-func (s *shard) closeUser(ctx actor.Context, msg *closeUser) {
-	e := s.users[msg.user]
-	switch {
-	case e == nil:
-		answer(ctx, &closed{})
-	case e.state == parked: // nobody else is there to do it
-		for _, session := range e.sessions {
-			ctx.Send(session, msg.close)
-		}
-		answer(ctx, &closed{sessions: len(e.sessions)})
-	default:
+func (s *shard) ack(ctx actor.Context, msg *ack) {
+	if e := s.users[msg.user]; e != nil {
 		s.forward(ctx, e)
 	}
+}
+
+func (s *shard) closeUser(ctx actor.Context, msg *closeUser) {
+	e := s.users[msg.user]
+	if e == nil {
+		answer(ctx, &closed{})
+		return
+	}
+	for _, session := range e.sessions {
+		ctx.Send(session, msg.close)
+	}
+	answer(ctx, &closed{sessions: len(e.sessions)})
 }
 
 func (s *shard) closeSession(ctx actor.Context, msg *closeSession) {
@@ -192,7 +201,7 @@ func (s *shard) forward(ctx actor.Context, e *entry) {
 	switch e.state {
 	case active:
 		ctx.Forward(e.pid)
-	case leaving, recovering:
+	case leaving, recovering, fencing:
 		e.held = append(e.held, mailOf(ctx))
 	case parked:
 		refuse(ctx, ctx.Sender(), ctx.Message(), ErrUnavailable)
@@ -203,14 +212,15 @@ func (s *shard) forward(ctx actor.Context, e *entry) {
 func (s *shard) start(ctx actor.Context, e *entry) {
 	s.epoch++
 	s.next = &user{id: e.id, system: s.system}
+	s.next.box.Init(s.next)
 	pid, err := ctx.SpawnNamed(s.props, string(e.id)+"."+strconv.FormatUint(s.epoch, 36))
 	if err != nil {
 		panic(fmt.Sprintf("shard %d: user %s has a name that was given before: %v", s.number, e.id, err))
 	}
-	e.pid, e.box, e.state = pid, &s.next.box, active
+	e.pid, e.actor, e.state = pid, s.next, active
 	s.next = nil
 	for _, session := range e.sessions {
-		ctx.Send(pid, &attach{e.id, session})
+		ctx.Send(session, msgReattach)
 	}
 	s.release(ctx, e)
 }

@@ -22,6 +22,7 @@ var supervision = map[string]struct {
 	"gateway":  {actor.ResumeDirective, "a restart would cut every socket"},
 	"shard":    {actor.ResumeDirective, "a restart would stop its users"},
 	"user":     {actor.StopDirective, "its state is rebuilt by a new one; the sockets stay open"},
+	"journal":  {actor.RestartDirective, "what it had not committed is refused, and sent again by the clients"},
 	"session":  {actor.StopDirective, "a socket's framing cannot be trusted after a failure; the client connects again"},
 }
 
@@ -67,11 +68,14 @@ func (s *supervisor) HandleFailure(_ *actor.ActorSystem, by actor.Supervisor, ch
 	s.log.Error("actor failed", slog.String("level", s.level), slog.String("actor", child.GetId()),
 		slog.String("directive", row.onFailure.String()),
 		slog.String("reason", fmt.Sprint(reason)), slog.String("message", kind(message)))
-	if row.onFailure == actor.StopDirective {
+	switch row.onFailure {
+	case actor.StopDirective:
 		by.StopChildren(child)
-		return
+	case actor.RestartDirective:
+		by.RestartChildren(child)
+	default:
+		by.ResumeChildren(child)
 	}
-	by.ResumeChildren(child)
 }
 
 // survive lets an actor that must never restart outlive a panic in its own code:

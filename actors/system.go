@@ -25,9 +25,13 @@ type System struct {
 	ring         atomic.Pointer[ring] // written by the registry
 	registry     *actor.PID
 	gateway      *actor.PID
+	journal      *actor.PID    // nil: the store needs none
 	registryUp   chan struct{} // closed by the registry when the ring is set
 	registryDone chan struct{} // closed by the registry when all below it has stopped
 	gatewayDone  chan struct{} // closed by the gateway, likewise
+	journalDone  chan struct{} // closed by the journal when all that it had is committed
+
+	storage atomic.Pointer[storageFailure] // written by the journal; nil: the store works
 
 	started time.Time
 	counts  counts
@@ -54,6 +58,7 @@ func New(config Config) (*System, error) {
 		registryUp:   make(chan struct{}),
 		registryDone: make(chan struct{}),
 		gatewayDone:  make(chan struct{}),
+		journalDone:  make(chan struct{}),
 	}
 	// What protoactor has to say is said by our own actors with more knowledge;
 	// a dead letter is a message to a session that has just gone.
@@ -61,6 +66,9 @@ func New(config Config) (*System, error) {
 	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))
 	s.root = s.actors.Root
 
+	if err := s.startJournal(); err != nil {
+		return nil, err
+	}
 	if s.registry, err = s.spawn("registry", newRegistry(s)); err != nil {
 		return nil, err
 	}
@@ -71,13 +79,29 @@ func New(config Config) (*System, error) {
 	return s, nil
 }
 
-// spawn starts one of the two actors at the top.
-func (s *System) spawn(level string, a actor.Actor) (*actor.PID, error) {
+// immediate is a Store whose Commit takes no longer than a call and may be called by
+// many at once: it needs no journal.
+type immediate interface{ Immediate() }
+
+// startJournal starts the journal, if the store wants one.
+func (s *System) startJournal() (err error) {
+	if _, ok := s.config.Store.(immediate); ok {
+		close(s.journalDone)
+		return nil
+	}
+	j := &journal{system: s, barred: make(map[protocol.UserID]struct{})}
+	s.journal, err = s.spawn("journal", j, actor.WithMailbox(func() actor.Mailbox { return mailbox.New(j) }))
+	return err
+}
+
+// spawn starts one of the actors at the top.
+func (s *System) spawn(level string, a actor.Actor, options ...actor.PropsOption) (*actor.PID, error) {
 	props := actor.PropsFromProducer(func() actor.Actor { return a },
 		actor.WithMailbox(newMailbox),
 		actor.WithDispatcher(&s.workers),
 		actor.WithGuardian(&supervisor{level: level, log: s.log}),
 		actor.WithSupervisor(&supervisor{level: childOf[level], log: s.log}))
+	props.Configure(options...)
 	pid, err := s.root.SpawnNamed(props, level)
 	if err != nil {
 		return nil, fmt.Errorf("starting the %s: %w", level, err)
@@ -85,19 +109,23 @@ func (s *System) spawn(level string, a actor.Actor) (*actor.PID, error) {
 	return pid, nil
 }
 
-// Connect makes a session of the user for a socket and returns when the user can
-// be reached through it. The socket's goroutine reads and passes on what it
-// reads by the Link; the session writes.
+// Connect makes a session of the user for a socket. The socket's goroutine reads and
+// passes on what it reads by the Link; the session writes.
+//
+// In the seed's dialect Connect returns when the user can be reached through the
+// session. In V1 it returns when there is a session; that goes on when the client's
+// CONNECT has been passed on by Link.Connect, and closes if there is none within
+// Config.HandshakeTimeout.
 //
 // With ErrTooManySessions or ErrUnavailable the Link comes all the same, unless
 // the session has ended by then: it is closing in order, and the goroutine reads
 // until the peer has closed too. With ErrDraining, ErrInternal or the context's
 // error there is no Link, and the Conn is the caller's to close.
-func (s *System) Connect(ctx context.Context, user protocol.UserID, conn Conn) (*Link, error) {
+func (s *System) Connect(ctx context.Context, user protocol.UserID, dialect Dialect, conn Conn) (*Link, error) {
 	session := &session{conn: conn}
 	session.box.init(session)
 	link := &session.link
-	link.system, link.user = s, user
+	link.system, link.user, link.dialect = s, user, dialect
 	link.wake = make(chan struct{}, 1)
 	link.credits.Store(int32(s.config.MaxInFlight))
 	s.root.Send(s.gateway, &open{session})
@@ -120,14 +148,20 @@ func (s *System) Connect(ctx context.Context, user protocol.UserID, conn Conn) (
 	return link, link.err
 }
 
-// Send delivers a message as the message's Sender and returns when it has been
-// handed to the sessions of the receiver, or why it was not.
+// Send puts a message from its Sender into the inbox of its Receiver and returns
+// when it is kept, with its place there if it has an Id. The same Sender, Receiver
+// and Id again is answered with the first place.
 //
-// Errors: ErrNotConnected, ErrUnavailable, ErrInternal, ErrDraining, or the
-// context's, in which case the message may still arrive.
-func (s *System) Send(ctx context.Context, msg *protocol.Send) error {
-	_, err := ask[*protocol.Sent](ctx, s, s.road(protocol.UserID(msg.Receiver)), msg)
-	return err
+// Errors: an id that is none, an *Error with a code (unavailable, storage_full,
+// inbox_full, conflict, internal, draining), or the context's; after internal,
+// draining and the context's the message may be kept all the same.
+func (s *System) Send(ctx context.Context, msg *protocol.Send) (*protocol.Sent, error) {
+	for field, id := range map[string]string{"receiver": msg.Receiver, "sender": msg.Sender} {
+		if _, err := protocol.ParseUserID(id); err != nil {
+			return nil, &Error{protocol.CodeInvalidUserID, field + ": " + err.Error()}
+		}
+	}
+	return ask[*protocol.Sent](ctx, s, s.road(protocol.UserID(msg.Receiver)), msg)
 }
 
 // CloseUser closes all sessions of a user with the code and the reason, and
@@ -166,8 +200,11 @@ func (s *System) Stop(ctx context.Context) error {
 	for _, part := range []struct {
 		pid  *actor.PID
 		done chan struct{}
-	}{{s.gateway, s.gatewayDone}, {s.registry, s.registryDone}} {
-		s.root.Stop(part.pid)
+	}{{s.gateway, s.gatewayDone}, {s.registry, s.registryDone}, {s.journal, s.journalDone}} {
+		if part.pid == nil {
+			continue
+		}
+		s.root.Poison(part.pid) // behind what it has been sent
 		select {
 		case <-part.done:
 		case <-ctx.Done():

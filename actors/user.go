@@ -1,130 +1,301 @@
 package actors
 
 import (
-	"fmt"
+	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"callboard/actors/inbox"
 	"callboard/actors/mailbox"
 	"callboard/protocol"
 )
 
-// user is the actor of one user: it knows the user's sessions and delivers to
-// them. Later it is also the only writer of the user's inbox.
+// user is the actor of one user: the only one that numbers the messages of the
+// user's inbox (keeping.go), and the one that sends them to the user's sessions
+// (delivery.go).
 //
 // It exists while the user has a session or mail in motion. Its shard is its
-// parent and the only one that sends to it; it keeps no address but those of its
-// sessions, so that a new one can take its place at any time.
+// parent and the only one that sends to it, besides the journal, which answers; it
+// keeps no address but those of its sessions, so that a new one can take its place
+// at any time.
 type user struct {
-	id       protocol.UserID
-	sessions []*actor.PID // attached, oldest first
-	quiet    bool         // told the shard that there is nothing to do
-	leaving  bool         // asked to leave, not yet answered
-	system   *System
-	box      mailbox.Mailbox
+	id     protocol.UserID
+	system *System
+	self   *actor.PID
+	box    mailbox.Mailbox
+
+	// The inbox. What has a number above head waits for its commit.
+	head    uint64 // newest committed
+	last    uint64 // newest numbered
+	sum     uint64 // the Sum of last
+	floor   uint64 // entries up to it were gone when the store was opened
+	unseen  uint64 // upper bound of the bytes that no device has
+	fresh   []*keep
+	pending map[sendKey]*keep // with an id, not committed yet; nil when there are none
+	commits int               // handed to the journal and not answered
+	broken  error             // the store could not be opened
+	tail    tail
+
+	devices   []device
+	forgotten []inbox.Move
+	sessions  []*attachment // oldest first
+
+	quiet    bool // told the shard that there is nothing to do
+	leaving  bool // asked to leave, not yet answered
+	retrying bool // a retry is on its way
 }
+
+var _ mailbox.Owner = (*user)(nil)
 
 // Receive implements actor.Actor.
 func (u *user) Receive(ctx actor.Context) {
 	u.system.fault(string(u.id), ctx.Message())
 	switch msg := ctx.Message().(type) {
-	case *actor.Started, *actor.Stopping, *actor.Stopped:
+	case *actor.Started:
+		u.start(ctx)
+	case *actor.Stopping, *actor.Stopped:
 
 	case *attach:
-		u.attach(ctx, msg)
+		u.attach(msg)
 	case *detach:
-		u.detach(ctx, msg)
+		u.detach(msg)
 	case *protocol.Send:
 		u.send(ctx, msg)
-	case *closeUser:
-		u.close(ctx, msg)
+	case *ack:
+		u.ack(msg)
 	case *describeUser:
 		u.describe(ctx)
 	case *rest:
-		u.rest(ctx)
+		u.rest()
 	case *mayLeave:
 		u.mayLeave(ctx)
+
+	case *committed:
+		u.committed(msg)
+	case *uncommitted:
+		u.uncommitted(msg)
+	case *retry:
+		u.retry()
 
 	default:
 		u.system.unhandled(ctx)
 	}
 }
 
-// attach does no harm if it comes twice for a session.
-func (u *user) attach(ctx actor.Context, msg *attach) {
-	u.quiet = false
-	if !slices.ContainsFunc(u.sessions, msg.session.Equal) {
-		u.sessions = append(u.sessions, msg.session)
-	}
-	ctx.Send(msg.session, msgAttached)
-}
-
-func (u *user) detach(ctx actor.Context, msg *detach) {
-	u.sessions = slices.DeleteFunc(u.sessions, msg.session.Equal)
-	u.idle(ctx)
-}
-
-// send delivers to every session. The inbox will stand here: append first, and
-// deliver what is committed; then not_connected is no answer any more.
-func (u *user) send(ctx actor.Context, msg *protocol.Send) {
-	if len(u.sessions) == 0 {
-		answer(ctx, refusal(msg, &Error{protocol.CodeNotConnected, fmt.Sprintf("receiver: user %s is not connected", u.id)}))
-		u.idle(ctx)
+func (u *user) start(ctx actor.Context) {
+	u.self = ctx.Self()
+	state, err := u.system.config.Store.Open(u.id)
+	if err != nil {
+		u.system.log.Error("inbox not opened", slog.String("user", string(u.id)), slog.Any("error", err))
+		u.broken = err
+		u.retryLater()
 		return
 	}
-	receive := &protocol.Receive{
-		Id: msg.Id, Sender: msg.Sender, Receiver: msg.Receiver, Content: msg.Content,
+	u.head, u.last, u.sum, u.floor = state.Head, state.Head, state.Sum, state.Floor
+	for _, d := range state.Devices {
+		u.devices = append(u.devices, device{Device: d})
 	}
-	for _, session := range u.sessions {
-		ctx.Send(session, receive)
-	}
-	answer(ctx, msgSent)
+	u.unseen = u.unseenBytes()
 }
 
-func (u *user) close(ctx actor.Context, msg *closeUser) {
-	for _, session := range u.sessions {
-		ctx.Send(session, msg.close)
+// attach begins to deliver to a session, where its device left off. It does no
+// harm if it comes twice for a session.
+func (u *user) attach(msg *attach) {
+	u.quiet = false
+	switch {
+	case u.attachment(msg.session) != nil:
+	case u.broken != nil:
+		u.root().Send(msg.session, &refused{err: ErrUnavailableStore, lasting: true})
+	case msg.device != "" && !u.replace(msg):
+	default:
+		u.admit(msg)
 	}
-	answer(ctx, &closed{sessions: len(u.sessions)})
-	u.idle(ctx)
+}
+
+// replace ends the session that a named device had before, if there is one. It
+// returns false if that one is the newer.
+func (u *user) replace(msg *attach) bool {
+	i := slices.IndexFunc(u.sessions, func(a *attachment) bool { return a.device == msg.device })
+	if i < 0 {
+		return true
+	}
+	if older := u.sessions[i].session; sessionNumber(older) > sessionNumber(msg.session) {
+		u.root().Send(msg.session, closeReplaced)
+		return false
+	}
+	u.root().Send(u.sessions[i].session, closeReplaced)
+	u.sessions = slices.Delete(u.sessions, i, i+1)
+	return true
+}
+
+// admit decides where delivery to a session begins.
+func (u *user) admit(msg *attach) {
+	d := u.device(msg.device)
+	known := d != nil
+	if !known {
+		if d = u.addDevice(msg.device); d == nil {
+			u.root().Send(msg.session, &refused{err: ErrTooManyDevices, lasting: true})
+			return
+		}
+	}
+	a := &attachment{session: msg.session, device: msg.device, window: msg.window}
+	answer := &attached{head: u.head}
+	switch {
+	case msg.resumes: // its user's actor is a new one, the session is not
+		a.sent = min(msg.sent, u.head)
+		a.resume(min(msg.arrived, u.head))
+	case msg.cursor != nil: // the client knows best
+		a.sent = min(*msg.cursor, u.head)
+		known = true
+		if a.sent != d.Cursor {
+			d.moveTo(a.sent)
+		}
+	default:
+		a.sent = d.Cursor
+	}
+	if a.sent < u.floor && !msg.resumes {
+		if known {
+			answer.gap = &protocol.Gap{First: a.sent + 1, Last: u.floor}
+		}
+		a.sent = u.floor
+	}
+	if msg.device != "" && now()-d.Seen > seenEvery.Milliseconds() {
+		d.moveTo(d.Cursor) // or it would be taken for one that stays away
+	}
+	answer.cursor = a.sent
+	if !msg.resumes {
+		a.has = a.sent
+	}
+	u.sessions = append(u.sessions, a)
+	u.settle(d)
+	u.root().Send(msg.session, answer)
+	u.pump(a)
+}
+
+// seenEvery is how often the store is told that a named device is still in use.
+const seenEvery = 24 * time.Hour
+
+func (u *user) attachment(session *actor.PID) *attachment {
+	for _, a := range u.sessions {
+		if a.session.Equal(session) {
+			return a
+		}
+	}
+	return nil
+}
+
+func (u *user) detach(msg *detach) {
+	a := u.attachment(msg.session)
+	if a == nil {
+		return
+	}
+	u.sessions = slices.DeleteFunc(u.sessions, func(other *attachment) bool { return other == a })
+	u.trimTail()
+	if u.connected(a.device) {
+		u.settle(u.device(a.device))
+	}
+}
+
+// ack notes what a device has. The word of a session that has just been taken away
+// counts too.
+func (u *user) ack(msg *ack) {
+	d := u.device(msg.device)
+	if d == nil || u.broken != nil {
+		return
+	}
+	if a := u.attachment(msg.session); a != nil {
+		a.arrived(min(msg.seq, a.sent))
+		u.settle(d)
+		u.pump(a)
+		u.trimTail()
+	} else if !u.connected(msg.device) {
+		d.advance(min(msg.seq, u.head))
+	}
+	if u.fetched() >= u.last {
+		u.unseen = 0
+	}
+}
+
+// settle moves a device to what all its sessions have. Only the nameless device has
+// more than one.
+func (u *user) settle(d *device) {
+	has := u.head
+	for _, a := range u.sessions {
+		if a.device == d.Name {
+			has = min(has, a.has)
+		}
+	}
+	d.advance(has)
 }
 
 func (u *user) describe(ctx actor.Context) {
-	info := &UserInfo{User: u.id, State: active.String(), Actor: ctx.Self().GetId(), Waiting: u.box.UserMessageCount()}
-	for _, session := range u.sessions {
-		info.Sessions = append(info.Sessions, sessionNumber(session))
+	info := &UserInfo{
+		User: u.id, State: active.String(), Actor: ctx.Self().GetId(), Waiting: u.box.UserMessageCount(),
+		Head: u.head, Floor: u.floor,
+	}
+	for _, a := range u.sessions {
+		info.Sessions = append(info.Sessions, sessionNumber(a.session))
+	}
+	for _, d := range u.devices {
+		info.Devices = append(info.Devices, d.Device)
 	}
 	answer(ctx, info)
-	u.idle(ctx)
 }
 
-// idle tells the shard, once, that there is nothing to do here.
-func (u *user) idle(ctx actor.Context) {
-	if len(u.sessions) == 0 && !u.quiet {
+// Drained implements mailbox.Owner: what was numbered and what has moved since the
+// last time goes to the store together.
+func (u *user) Drained() {
+	u.handOver()
+	if !u.quiet && u.idle() {
 		u.quiet = true
-		ctx.Send(ctx.Parent(), &quiet{u.id, ctx.Self()})
+		u.root().Send(u.shard(), &quiet{u.id, u.self})
 	}
+}
+
+// idle is whether nothing would be lost if the actor left.
+func (u *user) idle() bool {
+	return len(u.sessions) == 0 && u.commits == 0 && len(u.fresh) == 0 && !u.dirty()
 }
 
 // rest asks to leave, if there is still nothing to do. Mail that is on its way
 // arrives before the answer does.
-func (u *user) rest(ctx actor.Context) {
-	if !u.quiet || u.leaving {
-		return
+func (u *user) rest() {
+	if u.quiet && !u.leaving {
+		u.leaving = true
+		u.root().Send(u.shard(), &leave{u.id, u.self})
 	}
-	u.leaving = true
-	ctx.Send(ctx.Parent(), &leave{u.id, ctx.Self()})
 }
 
 // mayLeave is the point of no return: the shard holds all mail since it sent
 // this, and what it sent before has been handled by now.
 func (u *user) mayLeave(ctx actor.Context) {
 	u.leaving = false
-	if len(u.sessions) > 0 {
-		u.quiet = false
-		ctx.Send(ctx.Parent(), &stay{u.id, ctx.Self()})
+	if !u.idle() {
+		u.quiet = false // and said again when it is true again
+		ctx.Send(u.shard(), &stay{u.id, ctx.Self()})
 		return
 	}
 	ctx.Stop(ctx.Self())
 }
+
+// retryLater has the user look at the store again after a while.
+func (u *user) retryLater() {
+	if !u.retrying {
+		u.retrying = true
+		u.system.after(retryEvery, u.self, msgRetry)
+	}
+}
+
+func (u *user) retry() {
+	u.retrying = false
+	if u.broken != nil {
+		panic(&replaceMe{u.broken})
+	}
+	u.pumpAll()
+}
+
+func (u *user) root() *actor.RootContext { return u.system.root }
+
+func (u *user) shard() *actor.PID { return u.system.road(u.id) }

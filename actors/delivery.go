@@ -1,0 +1,213 @@
+package actors
+
+import (
+	"log/slog"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"callboard/actors/inbox"
+	"callboard/protocol"
+)
+
+// attachment is one session of a user, as the user's actor sees it: how far of the
+// inbox has been sent to it, and how far it has arrived.
+type attachment struct {
+	session *actor.PID
+	device  string
+	window  int      // messages that may be on their way
+	sent    uint64   // the newest that was sent
+	has     uint64   // everything up to here has arrived
+	flight  []flying // what is on its way, oldest first; nil when nothing is
+	bytes   int      // of it
+}
+
+// flying is a message on its way to a session.
+type flying struct {
+	seq  uint64
+	size int
+}
+
+// room is whether one more message may be on its way: their number is bounded and
+// so are their bytes, but one always may.
+func (a *attachment) room() bool {
+	return len(a.flight) == 0 || len(a.flight) < a.window && a.bytes < protocol.MaxWindowBytes
+}
+
+// took notes that a message is on its way.
+func (a *attachment) took(m *protocol.Receive) {
+	size := int(inbox.Size(m))
+	a.sent = m.Seq
+	a.flight = append(a.flight, flying{m.Seq, size})
+	a.bytes += size
+}
+
+// resume counts what had been sent when the user's actor was another, and has not
+// arrived. Its bytes are not known any more.
+func (a *attachment) resume(arrived uint64) {
+	a.has = arrived
+	for seq := arrived + 1; seq <= a.sent && len(a.flight) < a.window; seq++ {
+		a.flight = append(a.flight, flying{seq: seq})
+	}
+}
+
+// arrived notes that everything up to seq has arrived.
+func (a *attachment) arrived(seq uint64) {
+	a.has = max(a.has, seq)
+	n := 0
+	for n < len(a.flight) && a.flight[n].seq <= seq {
+		a.bytes -= a.flight[n].size
+		n++
+	}
+	a.flight = a.flight[n:]
+	if len(a.flight) == 0 {
+		a.flight = nil
+	}
+}
+
+// maxTail and maxTailBytes bound the newest messages that a user's actor keeps in
+// memory for sessions that are a little behind. One that is further behind reads
+// from the store, and a stalled one costs no memory.
+const (
+	maxTail      = 32
+	maxTailBytes = 64 << 10
+)
+
+// tail is the newest committed messages, without a gap, the newest last.
+type tail struct {
+	messages []*protocol.Receive
+	bytes    int
+}
+
+// push adds the newest message and lets the oldest go when there are too many.
+func (t *tail) push(m *protocol.Receive) {
+	if n := len(t.messages); n > 0 && t.messages[n-1].Seq+1 != m.Seq {
+		*t = tail{}
+	}
+	t.messages = append(t.messages, m)
+	t.bytes += int(inbox.Size(m))
+	for len(t.messages) > maxTail || t.bytes > maxTailBytes {
+		t.pop()
+	}
+}
+
+func (t *tail) pop() {
+	t.bytes -= int(inbox.Size(t.messages[0]))
+	t.messages[0] = nil
+	t.messages = t.messages[1:]
+}
+
+// after is the message behind the number, or nil if it is not in the tail.
+func (t *tail) after(seq uint64) *protocol.Receive {
+	if len(t.messages) == 0 || seq+1 < t.messages[0].Seq {
+		return nil
+	}
+	if i := seq + 1 - t.messages[0].Seq; i < uint64(len(t.messages)) {
+		return t.messages[i]
+	}
+	return nil
+}
+
+// keepFrom lets go what nobody needs: the messages up to seq.
+func (t *tail) keepFrom(seq uint64) {
+	for len(t.messages) > 0 && t.messages[0].Seq <= seq {
+		t.pop()
+	}
+	if len(t.messages) == 0 {
+		*t = tail{}
+	}
+}
+
+// deliver brings messages that were just committed to the sessions: at once to
+// those that have all before them, and from the tail or the store to the others
+// when they have room again.
+func (u *user) deliver(entries []*keep) {
+	behind := false
+	for _, k := range entries {
+		for _, a := range u.sessions {
+			if a.sent+1 == k.message.Seq && a.room() {
+				u.pass(a, &k.message)
+			} else {
+				behind = true
+			}
+		}
+	}
+	if !behind {
+		u.tail = tail{}
+		return
+	}
+	for _, k := range entries {
+		u.tail.push(&k.message)
+	}
+	u.pumpAll()
+}
+
+// pumpAll sends every session what it has room for, and lets go of the tail what
+// all that keep up have.
+func (u *user) pumpAll() {
+	for _, a := range u.sessions {
+		u.pump(a)
+	}
+	u.trimTail()
+}
+
+func (u *user) trimTail() {
+	if len(u.tail.messages) == 0 {
+		return
+	}
+	oldest := u.head
+	for _, a := range u.sessions {
+		if u.tail.after(a.sent) != nil {
+			oldest = min(oldest, a.sent)
+		}
+	}
+	u.tail.keepFrom(oldest)
+}
+
+// pump sends one session what it has room for.
+func (u *user) pump(a *attachment) {
+	for a.sent < u.head && a.room() {
+		if m := u.tail.after(a.sent); m != nil {
+			u.pass(a, m)
+			continue
+		}
+		// A read for each message that arrives would cost more than the message.
+		if len(a.flight) > a.window/2 || a.bytes > protocol.MaxWindowBytes/2 && len(a.flight) > 1 {
+			return
+		}
+		if !u.replay(a) {
+			return
+		}
+	}
+}
+
+// replay reads for a session what is behind what it has. It returns false if the
+// store failed.
+func (u *user) replay(a *attachment) bool {
+	entries, err := u.system.config.Store.Read(u.id, a.sent, a.window-len(a.flight), protocol.MaxWindowBytes-a.bytes)
+	if err != nil {
+		u.system.log.Warn("inbox not read", slog.String("user", string(u.id)), slog.Any("error", err))
+		u.retryLater()
+		return false
+	}
+	next := u.head + 1 // of the entries, if there are none any more
+	if len(entries) > 0 {
+		next = min(next, entries[0].Message.Seq)
+	}
+	if next > a.sent+1 {
+		u.root().Send(a.session, &gapped{protocol.Gap{First: a.sent + 1, Last: next - 1}})
+		a.sent = next - 1
+	}
+	for _, e := range entries {
+		if e.Message.Seq > u.head { // committed, but the word has not come yet
+			break
+		}
+		u.pass(a, e.Message)
+	}
+	return true
+}
+
+// pass sends a message to a session.
+func (u *user) pass(a *attachment, m *protocol.Receive) {
+	a.took(m)
+	u.root().Send(a.session, m)
+}

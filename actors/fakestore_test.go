@@ -1,0 +1,193 @@
+package actors
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"callboard/actors/inbox"
+	"callboard/protocol"
+)
+
+// fakeStore keeps inboxes in memory and fails when it is told to. It stands for a
+// disk: its commits go through the journal.
+type fakeStore struct {
+	mu      sync.Mutex
+	users   map[protocol.UserID]*fakeInbox
+	fail    error         // of Commit
+	unread  error         // of Open, Read and Find
+	held    chan struct{} // Commit waits until it is closed
+	batches []int         // number of appends in each commit that was made
+	reads   int
+	takes   time.Duration // the next Commit
+}
+
+type fakeInbox struct {
+	inbox.State
+	entries []inbox.Entry
+	devices map[string]inbox.Device
+}
+
+// fakeMemory is a fakeStore that stands for memory: it needs no journal.
+type fakeMemory struct{ *fakeStore }
+
+func (fakeMemory) Immediate() {}
+
+var (
+	_ inbox.Store = (*fakeStore)(nil)
+	_ immediate   = fakeMemory{}
+)
+
+func newFakeStore() *fakeStore { return &fakeStore{users: map[protocol.UserID]*fakeInbox{}} }
+
+func (s *fakeStore) inbox(user protocol.UserID) *fakeInbox {
+	if s.users[user] == nil {
+		s.users[user] = &fakeInbox{devices: map[string]inbox.Device{}}
+	}
+	return s.users[user]
+}
+
+func (s *fakeStore) Open(user protocol.UserID) (inbox.State, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unread != nil {
+		return inbox.State{}, s.unread
+	}
+	in := s.inbox(user)
+	state := in.State
+	for _, name := range slices.Sorted(maps.Keys(in.devices)) {
+		state.Devices = append(state.Devices, in.devices[name])
+	}
+	return state, nil
+}
+
+func (s *fakeStore) Read(user protocol.UserID, after uint64, maxEntries, maxBytes int) (found []inbox.Entry, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reads++
+	if s.unread != nil {
+		return nil, s.unread
+	}
+	for _, e := range s.inbox(user).entries {
+		if e.Message.Seq > after && len(found) < maxEntries && (maxBytes > 0 || len(found) == 0) {
+			found = append(found, e)
+			maxBytes -= int(inbox.Size(e.Message))
+		}
+	}
+	return found, nil
+}
+
+func (s *fakeStore) Find(user protocol.UserID, sender, id string) (*protocol.Receive, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unread != nil {
+		return nil, s.unread
+	}
+	for _, e := range s.inbox(user).entries {
+		if e.Message.Sender == sender && e.Message.Id == id {
+			return e.Message, nil
+		}
+	}
+	return nil, nil
+}
+
+func (s *fakeStore) Commit(batch *inbox.Batch) error {
+	s.mu.Lock()
+	held, takes := s.held, s.takes
+	s.takes = 0
+	s.mu.Unlock()
+	if held != nil {
+		<-held
+	}
+	time.Sleep(takes)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail != nil {
+		return s.fail
+	}
+	s.batches = append(s.batches, len(batch.Appends))
+	for _, a := range batch.Appends {
+		in := s.inbox(a.User)
+		if a.Message.Seq != in.Head+1 || a.Sum != in.Sum+inbox.Size(a.Message) {
+			panic("an inbox with a gap, or two writers")
+		}
+		in.entries = append(in.entries, a.Entry)
+		in.Head, in.Sum = a.Message.Seq, a.Sum
+	}
+	for _, m := range batch.Moves {
+		if m.Forget {
+			delete(s.inbox(m.User).devices, m.Device.Name)
+		} else {
+			s.inbox(m.User).devices[m.Device.Name] = m.Device
+		}
+	}
+	return nil
+}
+
+// trim takes the oldest entries away, as retention does.
+func (s *fakeStore) trim(user string, upTo uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := s.inbox(protocol.UserID(user))
+	in.Floor = upTo
+	in.entries = slices.DeleteFunc(in.entries, func(e inbox.Entry) bool { return e.Message.Seq <= upTo })
+}
+
+// breaks has commits fail from now on; with nil they work again.
+func (s *fakeStore) breaks(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = err
+}
+
+// stops has reads fail from now on; with nil they work again.
+func (s *fakeStore) stops(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unread = err
+}
+
+// hold has commits wait from now on, until release.
+func (s *fakeStore) hold() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = make(chan struct{})
+}
+
+func (s *fakeStore) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.held)
+	s.held = nil
+}
+
+// pause has the next commit take a while.
+func (s *fakeStore) pause(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.takes = d
+}
+
+// entries of a user's inbox.
+func (s *fakeStore) entries(user string) []inbox.Entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.inbox(protocol.UserID(user)).entries)
+}
+
+// contents of a user's inbox.
+func (s *fakeStore) contents(user string) (contents []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.inbox(protocol.UserID(user)).entries {
+		contents = append(contents, e.Message.Content)
+	}
+	return contents
+}
+
+func (s *fakeStore) cursor(user, device string) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.inbox(protocol.UserID(user)).devices[device].Cursor
+}

@@ -1,0 +1,233 @@
+package actors
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"callboard/actors/inbox"
+	"callboard/actors/mailbox"
+	"callboard/protocol"
+)
+
+const (
+	// maxBatchBytes is how much content one commit takes at most before it is made
+	// though more waits: a longer one makes those that wait for it late, and gains
+	// nothing any more (BenchmarkJournal).
+	maxBatchBytes = 1 << 20
+
+	// probeEvery is how long the journal waits, after a commit has failed, before
+	// it asks the store whether it works again.
+	probeEvery = time.Second
+)
+
+// journal is the only one that commits to the store: all that has come while the
+// last commit was under way goes into the next one, so many messages share one
+// fsync. It answers the senders itself: a message that is kept is confirmed
+// whatever has become of the receiver's actor.
+//
+// When a commit fails, nothing in it is confirmed, and the numbers that its users
+// gave are void. Such a user is barred: what its actor had sent behind is refused
+// too, until its shard puts up a fence, by which it has got a new actor that will
+// read from the store where the inbox ends.
+type journal struct {
+	system  *System
+	batch   inbox.Batch
+	waiting []*commit // what batch is made of, oldest first
+	bytes   uint64
+	barred  map[protocol.UserID]struct{}
+	failure *Error // what commits are refused with; nil: the store works
+}
+
+var _ mailbox.Owner = (*journal)(nil)
+
+// Receive implements actor.Actor.
+func (j *journal) Receive(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+	case *actor.Restarting:
+		j.abandon(ErrInternal)
+	case *actor.Stopping:
+		j.flush()
+	case *actor.Stopped:
+		close(j.system.journalDone)
+
+	case *commit:
+		j.accept(msg)
+	case *fence:
+		j.fence(ctx, msg)
+	case *probe:
+		j.probe(ctx)
+
+	default:
+		j.system.unhandled(ctx)
+	}
+}
+
+// accept puts a user's entries into the batch.
+func (j *journal) accept(msg *commit) {
+	if _, barred := j.barred[msg.user]; barred || j.failure != nil && len(msg.entries) > 0 {
+		j.refuse(msg, or(j.failure, ErrUnavailable))
+		return
+	}
+	j.waiting = append(j.waiting, msg)
+	j.system.fault("journal", msg) // from here on a failure is answered by abandon
+	for _, k := range msg.entries {
+		j.batch.Appends = append(j.batch.Appends, inbox.Append{User: msg.user, Entry: inbox.Entry{Message: &k.message, Sum: k.sum}})
+		j.bytes += inbox.Size(&k.message)
+	}
+	j.batch.Moves = append(j.batch.Moves, msg.moves...)
+	if j.bytes >= maxBatchBytes {
+		j.flush()
+	}
+}
+
+// Drained implements mailbox.Owner: all that waited while the last commit was
+// under way is in the batch.
+func (j *journal) Drained() { j.flush() }
+
+// flush commits the batch and answers for what was in it.
+func (j *journal) flush() {
+	if len(j.waiting) == 0 {
+		return
+	}
+	if j.failure != nil { // there are only moves; they are tried again
+		j.abandon(j.failure)
+		return
+	}
+	err := j.system.config.Store.Commit(&j.batch)
+	if err != nil {
+		j.failed(err)
+		j.abandon(j.failure)
+		return
+	}
+	j.batch.Reset()
+	j.bytes = 0
+	for len(j.waiting) > 0 {
+		msg := j.next()
+		for _, k := range msg.entries {
+			j.system.confirm(k)
+		}
+		j.system.root.Send(msg.by, &committed{msg})
+	}
+	j.waiting = nil
+}
+
+// next takes the oldest commit out of those that wait: it is answered once,
+// whatever happens after.
+func (j *journal) next() *commit {
+	msg := j.waiting[0]
+	j.waiting[0] = nil
+	j.waiting = j.waiting[1:]
+	return msg
+}
+
+// abandon refuses all that waits.
+func (j *journal) abandon(why *Error) {
+	j.batch.Reset()
+	j.bytes = 0
+	for len(j.waiting) > 0 {
+		j.refuse(j.next(), why)
+	}
+	j.waiting = nil
+}
+
+// refuse answers for what is not kept, and bars the user if it has numbers that
+// are void now.
+func (j *journal) refuse(msg *commit, why *Error) {
+	if len(msg.entries) > 0 {
+		j.barred[msg.user] = struct{}{}
+	}
+	for _, k := range msg.entries {
+		k.refuse(j.system, why)
+	}
+	j.system.root.Send(msg.by, &uncommitted{msg})
+}
+
+// fence is behind all that the user's last actor had sent: once it is answered, the
+// store knows what of that is kept.
+func (j *journal) fence(ctx actor.Context, msg *fence) {
+	j.flush()
+	delete(j.barred, msg.user)
+	ctx.Send(msg.by, &fenced{msg.user})
+}
+
+// failed notes that the store does not work, for those who ask whether the
+// service is ready, and looks after it.
+func (j *journal) failed(err error) {
+	j.failure = storageError(err)
+	j.system.storage.Store(&storageFailure{j.failure, err})
+	j.system.log.Error("commit failed: messages are refused until the store works again",
+		slog.String("code", string(j.failure.Code)), slog.Any("error", err))
+	j.system.after(probeEvery, j.system.journal, msgProbe)
+}
+
+// probe asks the store whether it works again.
+func (j *journal) probe(ctx actor.Context) {
+	if j.failure == nil {
+		return
+	}
+	if err := j.system.config.Store.Commit(&inbox.Batch{}); err != nil {
+		j.system.after(probeEvery, ctx.Self(), msgProbe)
+		return
+	}
+	j.failure = nil
+	j.system.storage.Store(nil)
+	j.system.log.Info("the store works again")
+}
+
+// keep is a message that has its place in an inbox and waits for its commit.
+type keep struct {
+	message protocol.Receive
+	sum     uint64
+	answer  *actor.PID   // gets SENT or ERROR; nil if nobody waits
+	also    []*actor.PID // those who sent the same again meanwhile
+}
+
+// confirm tells the senders that the message is kept.
+func (s *System) confirm(k *keep) {
+	if k.answer == nil {
+		return
+	}
+	sent := msgSent
+	if k.message.Id != "" { // or else nobody could tell which one is meant
+		sent = sentFor(&k.message)
+	}
+	s.root.Send(k.answer, sent)
+	for _, to := range k.also {
+		s.root.Send(to, sent)
+	}
+}
+
+// refuse tells the senders that the message is not kept.
+func (k *keep) refuse(s *System, why *Error) {
+	if k.answer == nil {
+		return
+	}
+	refusal := &protocol.Error{Id: k.message.Id, Code: string(why.Code), Reason: why.Reason}
+	s.root.Send(k.answer, refusal)
+	for _, to := range k.also {
+		s.root.Send(to, refusal)
+	}
+}
+
+// sentFor confirms a message that is in the inbox.
+func sentFor(m *protocol.Receive) *protocol.Sent {
+	return &protocol.Sent{Id: m.Id, Seq: m.Seq, At: m.At}
+}
+
+// storageFailure is why the store does not take messages.
+type storageFailure struct {
+	refusal *Error // for clients
+	cause   error  // for operators
+}
+
+// Ready returns nil, or why the service cannot do what it is for at the moment.
+func (s *System) Ready() error {
+	if failure := s.storage.Load(); failure != nil {
+		return fmt.Errorf("%s: %w", failure.refusal.Code, failure.cause)
+	}
+	return nil
+}
