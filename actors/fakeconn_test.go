@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -167,6 +168,7 @@ type world struct {
 	*testing.T
 	system  *System
 	store   *fakeStore
+	config  Config
 	stopped bool
 	fault   atomic.Pointer[func(actor string, message any)]
 }
@@ -208,7 +210,7 @@ func bubble(t *testing.T, config Config, store *fakeStore, test func(w *world)) 
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.system = system
+		w.system, w.config = system, config
 		defer w.stop()
 		test(w)
 	})
@@ -230,6 +232,17 @@ func (w *world) stop() {
 		w.Errorf("actors are left after the stop: %v", left)
 	}
 	time.Sleep(10 * time.Second)
+}
+
+// restart ends the system and starts another on the same store.
+func (w *world) restart() {
+	w.Helper()
+	w.stop()
+	system, err := New(w.config)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.system, w.stopped = system, false
 }
 
 // actors are the names of all actors and of whoever else has an address, but for
@@ -306,6 +319,101 @@ func (w *world) tryConnect(user string) (*peer, error) {
 	var err error
 	p.link, err = w.system.Connect(w.Context(), protocol.UserID(user), Seed, p.conn)
 	return p, err
+}
+
+// tryV1 opens a session that speaks V1 and says CONNECT.
+func (w *world) tryV1(user string, hello *protocol.Connect) *peer {
+	w.Helper()
+	p := &peer{w: w, conn: &fakeConn{}}
+	var err error
+	if p.link, err = w.system.Connect(w.Context(), protocol.UserID(user), V1, p.conn); err != nil {
+		w.Fatal(err)
+	}
+	if !p.link.Connect(hello) {
+		w.Fatal("the session has ended before its CONNECT")
+	}
+	synctest.Wait()
+	return p
+}
+
+// v1 opens a session that speaks V1 and must be let in.
+func (w *world) v1(user string, hello *protocol.Connect) *peer {
+	w.Helper()
+	p := w.tryV1(user, hello)
+	p.welcome()
+	return p
+}
+
+// device opens a session of a named device, with the default window and without a
+// cursor of its own.
+func (w *world) device(user, device string) *peer {
+	w.Helper()
+	return w.v1(user, &protocol.Connect{Device: device})
+}
+
+// welcome is the server's CONNECT.
+func (p *peer) welcome() *protocol.Connect {
+	p.w.Helper()
+	got := of[*protocol.Connect](p.conn)
+	if len(got) != 1 {
+		frame, closed := p.conn.closeFrame()
+		p.w.Fatalf("%d CONNECTs arrived; close frame %+v, %v", len(got), frame, closed)
+	}
+	return got[0]
+}
+
+// seqs are the numbers of what has been received.
+func (p *peer) seqs() []uint64 {
+	var seqs []uint64
+	for _, receive := range of[*protocol.Receive](p.conn) {
+		seqs = append(seqs, receive.Seq)
+	}
+	return seqs
+}
+
+// confirmed is where the peer was told that its messages are, by their ids.
+func (p *peer) confirmed() map[string]uint64 {
+	places := map[string]uint64{}
+	for _, sent := range of[*protocol.Sent](p.conn) {
+		places[sent.Id] = sent.Seq
+	}
+	return places
+}
+
+// refused is what the peer was told of each refused message, by their ids.
+func (p *peer) refused() map[string]protocol.ErrorCode {
+	codes := map[string]protocol.ErrorCode{}
+	for _, e := range of[*protocol.Error](p.conn) {
+		codes[e.Id] = protocol.ErrorCode(e.Code)
+	}
+	return codes
+}
+
+// ack acknowledges everything up to seq and lets that be handled.
+func (p *peer) ack(seq uint64) {
+	p.link.Ack(seq)
+	synctest.Wait()
+}
+
+// upTo are the numbers from first to last.
+func upTo(first, last uint64) []uint64 {
+	var seqs []uint64
+	for seq := first; seq <= last; seq++ {
+		seqs = append(seqs, seq)
+	}
+	return seqs
+}
+
+// mail puts n messages into a user's inbox, numbered as they are kept.
+func (w *world) mail(user string, n int) {
+	w.Helper()
+	for i := range n {
+		msg := &protocol.Send{Sender: "post", Receiver: user, Content: strconv.Itoa(i + 1)}
+		if _, err := w.system.Send(w.Context(), msg); err != nil {
+			w.Fatal(err)
+		}
+	}
+	synctest.Wait()
 }
 
 // send passes a SEND on, and waits for a credit as the reader does.

@@ -21,6 +21,11 @@ type fakeStore struct {
 	batches []int         // number of appends in each commit that was made
 	reads   int
 	takes   time.Duration // the next Commit
+	applies bool          // a Commit that fails has been applied all the same
+	panics  int           // so many Commits panic
+	tries   int           // calls of Commit
+	hidden  bool          // Read fails, and Open and Find do not
+	gaps    int           // appends that did not follow the one before
 }
 
 type fakeInbox struct {
@@ -69,6 +74,9 @@ func (s *fakeStore) Read(user protocol.UserID, after uint64, maxEntries, maxByte
 	if s.unread != nil {
 		return nil, s.unread
 	}
+	if s.hidden {
+		return nil, errDisk
+	}
 	for _, e := range s.inbox(user).entries {
 		if e.Message.Seq > after && len(found) < maxEntries && (maxBytes > 0 || len(found) == 0) {
 			found = append(found, e)
@@ -96,6 +104,7 @@ func (s *fakeStore) Commit(batch *inbox.Batch) error {
 	s.mu.Lock()
 	held, takes := s.held, s.takes
 	s.takes = 0
+	s.tries++
 	s.mu.Unlock()
 	if held != nil {
 		<-held
@@ -103,13 +112,18 @@ func (s *fakeStore) Commit(batch *inbox.Batch) error {
 	time.Sleep(takes)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.fail != nil {
+	if s.panics > 0 {
+		s.panics--
+		panic("crash on purpose: the store")
+	}
+	if s.fail != nil && !s.applies {
 		return s.fail
 	}
 	s.batches = append(s.batches, len(batch.Appends))
 	for _, a := range batch.Appends {
 		in := s.inbox(a.User)
 		if a.Message.Seq != in.Head+1 || a.Sum != in.Sum+inbox.Size(a.Message) {
+			s.gaps++
 			panic("an inbox with a gap, or two writers")
 		}
 		in.entries = append(in.entries, a.Entry)
@@ -122,7 +136,7 @@ func (s *fakeStore) Commit(batch *inbox.Batch) error {
 			s.inbox(m.User).devices[m.Device.Name] = m.Device
 		}
 	}
-	return nil
+	return s.fail
 }
 
 // trim takes the oldest entries away, as retention does.
@@ -141,11 +155,32 @@ func (s *fakeStore) breaks(err error) {
 	s.fail = err
 }
 
+// lies has commits fail from now on though they are applied; with nil they work again.
+func (s *fakeStore) lies(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail, s.applies = err, err != nil
+}
+
+// crashes has the next n commits panic.
+func (s *fakeStore) crashes(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.panics = n
+}
+
 // stops has reads fail from now on; with nil they work again.
 func (s *fakeStore) stops(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unread = err
+}
+
+// hides has Read alone fail, or work again.
+func (s *fakeStore) hides(entries bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hidden = entries
 }
 
 // hold has commits wait from now on, until release.
@@ -190,4 +225,33 @@ func (s *fakeStore) cursor(user, device string) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.inbox(protocol.UserID(user)).devices[device].Cursor
+}
+
+// commits is the number of appends in each commit that was made so far.
+func (s *fakeStore) commits() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.batches)
+}
+
+// calls is how often Read and Commit were called so far.
+func (s *fakeStore) calls() (reads, commits int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reads, s.tries
+}
+
+// wasOfferedGaps is how many appends did not follow the one before.
+func (s *fakeStore) wasOfferedGaps() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gaps
+}
+
+// knows is whether the store has a cursor for the device.
+func (s *fakeStore) knows(user, device string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.inbox(protocol.UserID(user)).devices[device]
+	return ok
 }

@@ -34,7 +34,7 @@ func (u *user) send(ctx actor.Context, msg *protocol.Send) {
 	u.last++
 	k := &keep{answer: ctx.Sender()}
 	m := &k.message
-	m.Seq, m.Id, m.Sender, m.Receiver, m.Content, m.At = u.last, msg.Id, msg.Sender, msg.Receiver, msg.Content, now()
+	m.Seq, m.Id, m.Sender, m.Receiver, m.Content, m.At = u.last, msg.Id, msg.Sender, msg.Receiver, msg.Content, u.clock()
 	size := inbox.Size(m)
 	u.sum += size
 	u.unseen += size
@@ -46,6 +46,14 @@ func (u *user) send(ctx actor.Context, msg *protocol.Send) {
 		}
 		u.pending[sendKey{msg.Sender, msg.Id}] = k
 	}
+}
+
+// clock is the time for messages; one look serves all until the mailbox has drained.
+func (u *user) clock() int64 {
+	if u.time == 0 {
+		u.time = now()
+	}
+	return u.time
 }
 
 // cannotKeep is why the inbox takes no message now, or nil.
@@ -117,40 +125,50 @@ func (u *user) handOver() {
 	if len(u.fresh) == 0 && (u.commits > 0 || u.retrying || !u.dirty()) {
 		return
 	}
+	if u.system.journal == nil {
+		u.commitHere()
+		return
+	}
 	msg := &commit{user: u.id, by: u.self, entries: u.fresh, moves: u.moves()}
 	u.fresh = nil
 	u.commits++
-	if u.system.journal == nil {
-		u.commitHere(msg)
-		return
-	}
 	u.root().Send(u.system.journal, msg)
 }
 
 // commitHere commits to a store that takes no time.
-func (u *user) commitHere(msg *commit) {
-	batch := &inbox.Batch{Moves: msg.moves, Appends: make([]inbox.Append, len(msg.entries))}
-	for i, k := range msg.entries {
-		batch.Appends[i] = inbox.Append{User: u.id, Entry: inbox.Entry{Message: &k.message, Sum: k.sum}}
+func (u *user) commitHere() {
+	if u.batch == nil {
+		u.batch = new(inbox.Batch)
 	}
-	if err := u.system.config.Store.Commit(batch); err != nil {
-		why := storageError(err)
-		for _, k := range msg.entries {
-			k.refuse(u.system, why)
-		}
-		u.uncommitted(&uncommitted{msg})
+	u.batch.Moves = u.moves()
+	for _, k := range u.fresh {
+		u.batch.Appends = append(u.batch.Appends, inbox.Append{User: u.id, Entry: inbox.Entry{Message: &k.message, Sum: k.sum}})
+	}
+	err := u.system.config.Store.Commit(u.batch)
+	entries := u.fresh
+	if err != nil {
+		moves := u.batch.Moves
+		u.batch = nil
+		u.notKept(entries, moves, err)
 		return
 	}
-	for _, k := range msg.entries {
+	u.batch.Reset()
+	for _, k := range entries {
 		u.system.confirm(k)
 	}
-	u.committed(&committed{msg})
+	u.kept(entries)
+	clear(entries)
+	u.fresh = entries[:0]
 }
 
 // committed: the messages are kept and have been confirmed; now they are delivered.
 func (u *user) committed(msg *committed) {
 	u.commits--
-	entries := msg.commit.entries
+	u.kept(msg.commit.entries)
+}
+
+// kept delivers messages that have been committed.
+func (u *user) kept(entries []*keep) {
 	if len(entries) == 0 {
 		return
 	}
@@ -166,14 +184,29 @@ func (u *user) committed(msg *committed) {
 	u.deliver(entries)
 }
 
+// notKept answers for a commit of its own that failed.
+func (u *user) notKept(entries []*keep, moves []inbox.Move, err error) {
+	u.fresh = nil
+	why := storageError(err)
+	for _, k := range entries {
+		k.refuse(u.system, why)
+	}
+	u.void(entries, moves)
+}
+
 // uncommitted: the senders have been told. Cursors are handed over again; numbers
 // are void, and with them this actor.
 func (u *user) uncommitted(msg *uncommitted) {
 	u.commits--
-	if len(msg.commit.entries) > 0 {
+	u.void(msg.commit.entries, msg.commit.moves)
+}
+
+// void gives up what a failed commit had.
+func (u *user) void(entries []*keep, moves []inbox.Move) {
+	if len(entries) > 0 {
 		panic(&replaceMe{errNotKept})
 	}
-	u.unmoved(msg.commit.moves)
+	u.unmoved(moves)
 	u.retryLater()
 }
 

@@ -33,6 +33,8 @@ type user struct {
 	floor   uint64 // entries up to it were gone when the store was opened
 	unseen  uint64 // upper bound of the bytes that no device has
 	fresh   []*keep
+	time    int64             // see clock
+	batch   *inbox.Batch      // of commitHere, used again
 	pending map[sendKey]*keep // with an id, not committed yet; nil when there are none
 	commits int               // handed to the journal and not answered
 	broken  error             // the store could not be opened
@@ -247,6 +249,7 @@ func (u *user) describe(ctx actor.Context) {
 // Drained implements mailbox.Owner: what was numbered and what has moved since the
 // last time goes to the store together.
 func (u *user) Drained() {
+	u.time = 0
 	u.handOver()
 	if !u.quiet && u.idle() {
 		u.quiet = true

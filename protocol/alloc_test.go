@@ -28,6 +28,19 @@ func TestSendWithPresetIDsAllocatesItsContentAlone(t *testing.T) {
 	})
 }
 
+func TestBinarySendWithPresetIDsAllocatesItsContentAlone(t *testing.T) {
+	frame := AppendProto(nil, &Send{
+		Sender: "a-rather-long-user-id@example.org", Receiver: "12345678901234567890", Content: strings.Repeat("x", 100),
+	})
+	send := &Send{Sender: "a-rather-long-user-id@example.org", Receiver: "12345678901234567890"}
+	allocs(t, 1, func() {
+		send.Content = ""
+		if _, err := DecodeProto(frame, send); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestEscapedContentAllocatesOnce(t *testing.T) {
 	for _, n := range []int{10, 10_000} {
 		frame := []byte(`{"type":1,"receiver":2,"content":"` + strings.Repeat(`x\n\u00e9`, n/9) + `"}`)
@@ -100,5 +113,8 @@ func TestEncodingAllocatesNothingWithRoomToSpare(t *testing.T) {
 	} {
 		dst := make([]byte, 0, 1024)
 		allocs(t, 0, func() { AppendJSON(dst, m) })
+		if m.Type() != TypeReceive { // whose text that is no UTF-8 is mended in a copy
+			allocs(t, 0, func() { AppendProto(dst, m) })
+		}
 	}
 }

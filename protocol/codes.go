@@ -18,6 +18,10 @@ const (
 	CodeNotConnected   ErrorCode = "not_connected"
 	CodeUnavailable    ErrorCode = "unavailable"
 	CodeInternal       ErrorCode = "internal"
+	CodeConflict       ErrorCode = "conflict"
+	CodeInboxFull      ErrorCode = "inbox_full"
+	CodeStorageFull    ErrorCode = "storage_full"
+	CodeGap            ErrorCode = "gap"
 
 	CodeBadRequest         ErrorCode = "bad_request"
 	CodeOriginNotAllowed   ErrorCode = "origin_not_allowed"
@@ -26,6 +30,8 @@ const (
 	CodeUpgradeRequired    ErrorCode = "upgrade_required"
 	CodeTooManyConnections ErrorCode = "too_many_connections"
 	CodeTooManySessions    ErrorCode = "too_many_sessions"
+	CodeTooManyDevices     ErrorCode = "too_many_devices"
+	CodeUnknownSubprotocol ErrorCode = "unknown_subprotocol"
 
 	CodeNormal           ErrorCode = "normal"
 	CodeDraining         ErrorCode = "draining"
@@ -37,6 +43,7 @@ const (
 	CodeSlowConsumer     ErrorCode = "slow_consumer"
 	CodeHeartbeatTimeout ErrorCode = "heartbeat_timeout"
 	CodeClosedByOperator ErrorCode = "closed_by_operator"
+	CodeReplaced         ErrorCode = "replaced"
 )
 
 // A CodeRow explains one code: what it means, and what a client does about it.
@@ -62,7 +69,7 @@ var codes = [...]CodeRow{
 	// Answers to a frame. The session goes on.
 	{
 		Code:    CodeInvalidMessage,
-		Meaning: "The frame is not a JSON object, or a field is missing, repeated or of the wrong kind.",
+		Meaning: "The frame is not what its codec writes, or a field is missing, repeated or of the wrong kind.",
 		Action:  "Mend the client: the reason names the field. The same frame will be refused again.",
 	},
 	{
@@ -98,6 +105,26 @@ var codes = [...]CodeRow{
 		Reconnect: true,
 		Meaning:   "The server made a mistake over this message or in this session.",
 		Action:    "Try again once; an operator finds the cause in the log.",
+	},
+	{
+		Code:    CodeConflict,
+		Meaning: "The sender sent another message to this receiver under the same id before.",
+		Action:  "Give each message an id of its own; only a repetition has the id of the first.",
+	},
+	{
+		Code:    CodeInboxFull,
+		Meaning: "The receiver's inbox holds as much as one may that no device of the receiver has fetched.",
+		Action:  "Send it again when the receiver has been connected.",
+	},
+	{
+		Code:    CodeStorageFull,
+		Meaning: "The disk of the service is full; the message was not kept.",
+		Action:  "Try again after a growing, random pause; an operator has to make room.",
+	},
+	{
+		Code:    CodeGap,
+		Meaning: "Retention took messages before this device had them; the field gap has their numbers.",
+		Action:  "Tell the user that something is missing; what follows is complete again.",
 	},
 
 	// Answers to an HTTP request that does not become a session.
@@ -136,6 +163,16 @@ var codes = [...]CodeRow{
 		Meaning: "The user has as many sessions as one user may have.",
 		Action:  "Close another session of the user first.",
 	},
+	{
+		Code:    CodeTooManyDevices,
+		Meaning: "The user has as many devices as one user may have, and this one is new.",
+		Action:  "Connect under the name of a device that is known; one that stays away for the retention time is forgotten.",
+	},
+	{
+		Code:    CodeUnknownSubprotocol,
+		Meaning: "The client asked for a version of the protocol that the server does not speak.",
+		Action:  "Offer callboard.v1.json or callboard.v1.proto.",
+	},
 
 	// Reasons of a close.
 	{
@@ -161,12 +198,12 @@ var codes = [...]CodeRow{
 		Code:    CodeUnsupportedData,
 		Close:   CloseUnsupportedData,
 		Meaning: "A binary frame came where the protocol has text, or the other way round.",
-		Action:  "Send JSON in text frames.",
+		Action:  "Send JSON in text frames, and protobuf in binary ones.",
 	},
 	{
 		Code:    CodeInvalidUTF8,
 		Close:   CloseInvalidPayload,
-		Meaning: "A text frame is not valid UTF-8.",
+		Meaning: "A text is not valid UTF-8. A text frame ends the session by it; in a binary one its message is refused.",
 		Action:  "Mend the client: the text was cut in the middle of a character, or is in another encoding.",
 	},
 	{
@@ -178,7 +215,7 @@ var codes = [...]CodeRow{
 	{
 		Code:    CodeTooLarge,
 		Close:   CloseTooBig,
-		Meaning: "A frame is longer than MaxFrameBytes.",
+		Meaning: "A frame is longer than MaxFrameBytes and ends the session, or a content is longer than MaxContentBytes and is refused.",
 		Action:  "Send less at once.",
 	},
 	{
@@ -200,5 +237,11 @@ var codes = [...]CodeRow{
 		Close:   CloseByOperator,
 		Meaning: "An operator closed the session.",
 		Action:  "Ask the operator.",
+	},
+	{
+		Code:    CodeReplaced,
+		Close:   CloseReplaced,
+		Meaning: "The same device connected again; the newer session takes its place.",
+		Action:  "Nothing, or give the two programs two device names.",
 	},
 }

@@ -1,6 +1,11 @@
 package protocol
 
-// DecodeJSON decodes the frame of one message. The error is always a
+import (
+	"strconv"
+	"unicode/utf8"
+)
+
+// DecodeJSON decodes the text frame of one message. The error is always a
 // *FrameError. Nothing that is returned refers to frame, which the caller may
 // use again.
 //
@@ -20,9 +25,30 @@ func DecodeJSON(frame []byte, send *Send) (Message, error) {
 	}
 	d := decoder{frame: frame}
 	if i, fault := scanFrame(frame, &d.values); fault != "" {
-		return nil, d.malformed(i, fault)
+		if !utf8.Valid(frame) {
+			return nil, d.malformed(CodeInvalidUTF8, notUTF8)
+		}
+		return nil, d.malformed(CodeInvalidMessage, fault+", at byte "+strconv.Itoa(i))
 	}
-	m := d.message(send)
+	d.require(fieldType, untyped)
+	return d.finish(d.message(Type(d.uint64(fieldType)), send))
+}
+
+// A decoder turns the fields of one object into a message. Its methods that
+// read a field note what is wrong with it in err and go on with a zero value.
+//
+// It reads the fields of either codec, which differ in how a frame is scanned and
+// in the shapes that its values have; so what is refused in the one is refused in
+// the other, with the same words.
+type decoder struct {
+	frame  []byte
+	values members
+	binary bool        // The frame is protobuf, which does not write what is 0 or empty.
+	err    *FrameError // The first fault.
+}
+
+// finish is what a decoder returns for m.
+func (d *decoder) finish(m Message) (Message, error) {
 	if d.err != nil {
 		d.err.ID = d.refusedID()
 		return nil, d.err
@@ -30,18 +56,8 @@ func DecodeJSON(frame []byte, send *Send) (Message, error) {
 	return m, nil
 }
 
-// A decoder turns the fields of one object into a message. Its methods that
-// read a field note what is wrong with it in err and go on with a zero value.
-type decoder struct {
-	frame  []byte
-	values members
-	err    *FrameError // The first fault.
-}
-
-// message is the message of the type that the frame names.
-func (d *decoder) message(send *Send) Message {
-	d.require(fieldType, "a frame says what it is")
-	t := Type(d.uint64(fieldType))
+// message is the message of type t.
+func (d *decoder) message(t Type, send *Send) Message {
 	if d.err != nil {
 		return nil
 	}
@@ -75,6 +91,7 @@ func (d *decoder) message(send *Send) Message {
 func (d *decoder) send(m *Send) *Send {
 	d.require(fieldReceiver, "a SEND names the user it is for")
 	m.Receiver = d.userID(fieldReceiver, m.Receiver)
+	d.fitJSON(fieldContent)
 	m.Content = d.text(fieldContent, m.Content)
 	m.Id = d.messageID(m.Id)
 	m.Sender = d.userID(fieldSender, m.Sender)
@@ -116,15 +133,16 @@ func (d *decoder) sent() *Sent {
 }
 
 func (d *decoder) ack() *Ack {
-	d.require(fieldSeq, "an ACK says up to which message the device has all")
+	d.requireKey(fieldSeq, "an ACK says up to which message the device has all")
 	return &Ack{Seq: d.uint64(fieldSeq)}
 }
 
 func (d *decoder) error() *Error {
-	d.require(fieldCode, "an ERROR says what is wrong")
+	d.requireKey(fieldCode, "an ERROR says what is wrong")
 	return &Error{
 		Id:     d.messageID(""),
 		Code:   d.text(fieldCode, ""),
 		Reason: d.text(fieldReason, ""),
+		Gap:    d.gap(),
 	}
 }

@@ -1,9 +1,11 @@
 package protocol
 
+import "strconv"
+
 func (d *decoder) connect() *Connect {
 	m := &Connect{
 		Token:   d.text(fieldToken, ""),
-		Device:  d.text(fieldDevice, ""),
+		Device:  d.device(),
 		Window:  d.uint32(fieldWindow),
 		User:    d.userID(fieldUser, ""),
 		Session: d.text(fieldSession, ""),
@@ -17,9 +19,9 @@ func (d *decoder) connect() *Connect {
 		m.Limits = inner.limits()
 		d.adopt(fieldLimits, inner.err)
 	}
-	if inner, ok := d.object(fieldGap); ok {
-		m.Gap = inner.gap()
-		d.adopt(fieldGap, inner.err)
+	m.Gap = d.gap()
+	if len(m.Token) > MaxTokenBytes {
+		d.refuse(CodeInvalidMessage, fieldToken, "too long; a token has at most 4096 bytes")
 	}
 	return m
 }
@@ -33,27 +35,43 @@ func (d *decoder) limits() *Limits {
 		Sessions:       d.uint32(fieldSessions),
 		PingIntervalMs: d.uint32(fieldPingIntervalMS),
 		MissedPongs:    d.uint32(fieldMissedPongs),
+		ContentBytes:   d.uint32(fieldContentBytes),
+		WindowBytes:    d.uint32(fieldWindowBytes),
+		Devices:        d.uint32(fieldDevices),
 	}
 }
 
+// gap is the gap of a CONNECT or an ERROR, nil if it has none.
 func (d *decoder) gap() *Gap {
-	return &Gap{
-		First: d.uint64(fieldFirst),
-		Last:  d.uint64(fieldLast),
+	inner, ok := d.object(fieldGap)
+	if !ok {
+		return nil
 	}
+	gap := &Gap{
+		First: inner.uint64(fieldFirst),
+		Last:  inner.uint64(fieldLast),
+	}
+	d.adopt(fieldGap, inner.err)
+	return gap
 }
 
 // object is a decoder for the object in field f; false if there is none.
 func (d *decoder) object(f field) (*decoder, bool) {
 	v := &d.values[f]
-	if v.shape != shapeObject {
-		d.wrongShape(f, "an object")
-		return nil, false
+	inner := &decoder{frame: d.bytes(v), binary: d.binary}
+	switch v.shape {
+	case shapeObject:
+		// The object was scanned with the frame; this time its fields are noted.
+		scanFrame(inner.frame, &inner.values)
+		return inner, true
+	case shapeBytes:
+		if i, fault := scanFields(inner.frame, 0, fieldsOf(f), &inner.values); fault != "" {
+			d.refuse(CodeInvalidMessage, f, fault+", at byte "+strconv.Itoa(i))
+		}
+		return inner, true
 	}
-	inner := &decoder{frame: d.bytes(v)}
-	// The object was scanned with the frame; this time its fields are noted.
-	scanFrame(inner.frame, &inner.values)
-	return inner, true
+	d.wrongShape(f, "an object")
+	return nil, false
 }
 
 // adopt makes the first fault in the object of field f a fault of the frame.

@@ -11,6 +11,11 @@ func (d *decoder) userID(f field, old string) string {
 	case shapeEscaped:
 		var buffer [MaxUserIDBytes]byte
 		return d.stringUserID(f, short(buffer[:0], d.inside(v)), old)
+	case shapeBytes:
+		if !d.utf8(f) {
+			return ""
+		}
+		return d.stringUserID(f, d.bytes(v), old)
 	}
 	d.wrongShape(f, "a string or a number")
 	return ""
@@ -35,6 +40,11 @@ func (d *decoder) messageID(old string) string {
 	case shapeEscaped:
 		var buffer [MaxMessageIDBytes]byte
 		return d.stringMessageID(short(buffer[:0], d.inside(v)), old)
+	case shapeBytes:
+		if !d.utf8(fieldID) {
+			return ""
+		}
+		return d.stringMessageID(d.bytes(v), old)
 	}
 	d.wrongShape(fieldID, "a string or a number")
 	return ""
@@ -46,6 +56,30 @@ func (d *decoder) stringMessageID(id []byte, old string) string {
 		return ""
 	}
 	return keep(old, id)
+}
+
+// device is the name in the field device; empty if there is none.
+func (d *decoder) device() string {
+	var name []byte
+	var buffer [MaxDeviceBytes]byte
+	switch v := &d.values[fieldDevice]; v.shape {
+	case shapeString:
+		name = d.inside(v)
+	case shapeEscaped:
+		name = short(buffer[:0], d.inside(v))
+	case shapeBytes:
+		if !d.utf8(fieldDevice) {
+			return ""
+		}
+		name = d.bytes(v)
+	default:
+		d.wrongShape(fieldDevice, "a string")
+	}
+	if fault := deviceFault(name); fault != "" {
+		d.refuse(CodeInvalidMessage, fieldDevice, fault)
+		return ""
+	}
+	return string(name)
 }
 
 // numericID is the id in f, which is a number. One that is no uint64 is refused

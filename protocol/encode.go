@@ -47,6 +47,7 @@ func AppendJSON(dst []byte, m Message) []byte {
 		dst = appendText(dst, `,"id":`, m.Id)
 		dst = appendString(append(dst, `,"code":`...), m.Code)
 		dst = appendText(dst, `,"reason":`, m.Reason)
+		dst = appendGap(dst, m.Gap)
 	case *Connect:
 		dst = appendConnect(append(dst, `{"type":0`...), m)
 	default:
@@ -74,14 +75,22 @@ func appendConnect(dst []byte, m *Connect) []byte {
 		dst = appendNumber(dst, `,"sessions":`, uint64(l.Sessions))
 		dst = appendNumber(dst, `,"ping_interval_ms":`, uint64(l.PingIntervalMs))
 		dst = appendNumber(dst, `,"missed_pongs":`, uint64(l.MissedPongs))
+		dst = appendNumber(dst, `,"content_bytes":`, uint64(l.ContentBytes))
+		dst = appendNumber(dst, `,"window_bytes":`, uint64(l.WindowBytes))
+		dst = appendNumber(dst, `,"devices":`, uint64(l.Devices))
 		dst = append(dst, '}')
 	}
-	if g := m.Gap; g != nil {
-		dst = appendNumber(dst, `,"gap":{"first":`, g.First)
-		dst = appendNumber(dst, `,"last":`, g.Last)
-		dst = append(dst, '}')
+	return appendGap(dst, m.Gap)
+}
+
+// appendGap appends the gap of a CONNECT or an ERROR, if it has one.
+func appendGap(dst []byte, g *Gap) []byte {
+	if g == nil {
+		return dst
 	}
-	return dst
+	dst = appendNumber(dst, `,"gap":{"first":`, g.First)
+	dst = appendNumber(dst, `,"last":`, g.Last)
+	return append(dst, '}')
 }
 
 // appendUser appends a field that is a user id, if it is set.

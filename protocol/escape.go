@@ -56,3 +56,24 @@ func appendEscape(dst []byte, c byte) []byte {
 	const hex = "0123456789abcdef"
 	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
 }
+
+// escapedLen is the number of bytes between the quotes of s as a JSON string. A short
+// one is not looked at: the number is then the most that it can be.
+func escapedLen[T text](s T) int {
+	if 6*len(s) <= MaxContentBytes {
+		return 6 * len(s)
+	}
+	n := len(s)
+	for i := 0; ; i++ {
+		i, _ = plain(s, i)
+		if i == len(s) {
+			return n
+		}
+		switch s[i] {
+		case '"', '\\', '\b', '\f', '\n', '\r', '\t':
+			n++
+		default:
+			n += 5
+		}
+	}
+}

@@ -1,7 +1,7 @@
 package protocol
 
-// A field is a key of a JSON frame, or of an object in one, that some kind of
-// message uses. Keys are matched byte by byte: "Type" is not "type".
+// A field is one that some kind of message has, or an object in one: a key in JSON, a
+// number in protobuf. Keys are matched byte by byte: "Type" is not "type".
 type field uint8
 
 const (
@@ -32,6 +32,9 @@ const (
 	fieldSessions
 	fieldPingIntervalMS
 	fieldMissedPongs
+	fieldContentBytes
+	fieldWindowBytes
+	fieldDevices
 	fieldFirst
 	fieldLast
 
@@ -67,6 +70,9 @@ var fieldNames = [fieldUnknown]string{
 	fieldSessions:       "sessions",
 	fieldPingIntervalMS: "ping_interval_ms",
 	fieldMissedPongs:    "missed_pongs",
+	fieldContentBytes:   "content_bytes",
+	fieldWindowBytes:    "window_bytes",
+	fieldDevices:        "devices",
 	fieldFirst:          "first",
 	fieldLast:           "last",
 }
@@ -128,6 +134,12 @@ func fieldOf(key []byte, is shape) field {
 		return fieldPingIntervalMS
 	case "missed_pongs":
 		return fieldMissedPongs
+	case "content_bytes":
+		return fieldContentBytes
+	case "window_bytes":
+		return fieldWindowBytes
+	case "devices":
+		return fieldDevices
 	case "first":
 		return fieldFirst
 	case "last":

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -14,8 +15,8 @@ import (
 // golden is testdata/frames.json; testdata/README.md explains it.
 type golden struct {
 	Valid []struct {
-		Name, Frame, Type, Canonical string
-		Message                      json.RawMessage
+		Name, Frame, Type, Canonical, Proto string
+		Message                             json.RawMessage
 	}
 	Invalid []struct {
 		Name, Frame     string
@@ -66,6 +67,16 @@ func TestGoldenFramesMeanWhatTheySay(t *testing.T) {
 			}
 			if canonical := string(AppendJSON(nil, got)); canonical != c.Canonical {
 				t.Errorf("written as %s, want %s", canonical, c.Canonical)
+			}
+			binary, err := hex.DecodeString(c.Proto)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if frame := checkProtoFrame(t, got); !bytes.Equal(frame, binary) {
+				t.Errorf("written as %x, want %s", frame, c.Proto)
+			}
+			if byProto, err := DecodeProto(binary, nil); err != nil || !proto.Equal(byProto, want) {
+				t.Errorf("%s means %v, want %v: %v", c.Proto, byProto, want, err)
 			}
 		})
 	}

@@ -30,10 +30,24 @@ func (id UserID) Numeric() bool { return isUint64(string(id)) }
 // not repeat s.
 func ParseMessageID(s string) (string, error) {
 	if !utf8.ValidString(s) {
-		return "", errors.New("message id: not valid UTF-8")
+		return "", errors.New("message id: " + notUTF8)
 	}
 	if fault := messageIDFault(s); fault != "" {
 		return "", errors.New("message id: " + fault)
+	}
+	return s, nil
+}
+
+// ParseDevice accepts the name of a device, up to MaxDeviceBytes bytes of valid UTF-8
+// without control characters, and returns s. The empty name is that of the device
+// that all sessions without a name share. The error says what is wrong and does not
+// repeat s.
+func ParseDevice(s string) (string, error) {
+	if !utf8.ValidString(s) {
+		return "", errors.New("device: " + notUTF8)
+	}
+	if fault := deviceFault(s); fault != "" {
+		return "", errors.New("device: " + fault)
 	}
 	return s, nil
 }
@@ -79,10 +93,24 @@ func messageIDFault[T text](id T) string {
 	case len(id) > MaxMessageIDBytes:
 		return "too long; an id has 1 to 64 bytes"
 	}
-	for i := range len(id) {
-		c := id[i]
+	return controlFault(id)
+}
+
+// deviceFault says why name names no device, or nothing if it does. The caller has
+// seen to it that name is valid UTF-8.
+func deviceFault[T text](name T) string {
+	if len(name) > MaxDeviceBytes {
+		return "too long; a device's name has at most 64 bytes"
+	}
+	return controlFault(name)
+}
+
+// controlFault says whether s has a control character.
+func controlFault[T text](s T) string {
+	for i := range len(s) {
+		c := s[i]
 		// In UTF-8 the control characters U+0080 to U+009F are C2 and one byte.
-		if c < ' ' || c == 0x7f || c == 0xc2 && i+1 < len(id) && id[i+1] <= 0x9f {
+		if c < ' ' || c == 0x7f || c == 0xc2 && i+1 < len(s) && s[i+1] <= 0x9f {
 			return "a control character"
 		}
 	}

@@ -54,6 +54,19 @@ func TestMessageIDsAreShortTextWithoutControls(t *testing.T) {
 	}
 }
 
+func TestDevicesAreShortTextWithoutControls(t *testing.T) {
+	for _, name := range []string{"", "phone", "a b", "é", strings.Repeat("x", MaxDeviceBytes)} {
+		if got, err := ParseDevice(name); err != nil || got != name {
+			t.Errorf("ParseDevice(%q) = %q, %v", name, got, err)
+		}
+	}
+	for _, name := range []string{"a\nb", "\x7f", "a\u0080", "\xff", strings.Repeat("x", MaxDeviceBytes+1)} {
+		if got, err := ParseDevice(name); err == nil || got != "" {
+			t.Errorf("ParseDevice(%q) = %q, %v", name, got, err)
+		}
+	}
+}
+
 // FuzzUserID: both kinds of ids are what a pattern and the standard library say
 // they are, and a frame's bytes are judged as a string is.
 func FuzzUserID(f *testing.F) {

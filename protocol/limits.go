@@ -21,6 +21,18 @@ const (
 	// bytes of UTF-8.
 	MaxMessageIDBytes = 64
 
+	// MaxDeviceBytes is the longest name of a device, in bytes of UTF-8 without
+	// control characters.
+	MaxDeviceBytes = 64
+
+	// MaxContentBytes is the longest content, in bytes as JSON writes it between the
+	// quotes, so that every content can be sent to a client that reads JSON. A
+	// SEND with a longer one is refused: too_large. A JSON frame has room for less.
+	MaxContentBytes = 64 << 10
+
+	// MaxTokenBytes is the longest token, in bytes of UTF-8.
+	MaxTokenBytes = 4 << 10
+
 	// MaxReasonBytes is the longest reason of a close, in bytes of UTF-8: a
 	// control frame carries 125, and 2 of them are the code (RFC 6455, 5.5).
 	MaxReasonBytes = 123
@@ -33,6 +45,14 @@ const (
 	// MaxHeaderBytes is the longest header of an HTTP request, in bytes.
 	MaxHeaderBytes = 8 << 10
 
+	// MaxWindowBytes is how many bytes of content, senders and ids may be on their
+	// way to a session without an ACK; one message always may.
+	MaxWindowBytes = 256 << 10
+
+	// MaxInboxBytes is how many bytes of messages may wait in an inbox that no device
+	// of the user has. One more is refused: inbox_full.
+	MaxInboxBytes = 256 << 20
+
 	// MaxWaitingBytes is how many encoded bytes may wait in one session for a
 	// peer that does not read. One more closes the session: slow_consumer.
 	MaxWaitingBytes = 1 << 20
@@ -44,6 +64,21 @@ const (
 	// With that many the session's reader stops reading, and TCP holds the
 	// client back.
 	MaxInFlight = 256
+
+	// DefaultWindow is how many messages may be on their way to a session without
+	// an ACK if its client does not say.
+	DefaultWindow = 64
+
+	// MaxWindow is the most that a client gets for a window.
+	MaxWindow = 1024
+
+	// MaxDevices is how many devices of one user have a cursor. One more is refused:
+	// too_many_devices, unless one of the others has been away for the retention time.
+	MaxDevices = 16
+
+	// MaxInboxEntries is how many messages may wait in an inbox that no device of
+	// the user has. One more is refused: inbox_full.
+	MaxInboxEntries = 100_000
 
 	// MaxSessionsPerUser is how many sessions one user may have at once. One
 	// more is refused: too_many_sessions.
@@ -65,7 +100,7 @@ const (
 	WriteTimeout = 10 * time.Second
 
 	// HandshakeTimeout is how long a client may take from the first byte of its
-	// request to the end of the upgrade.
+	// request to the end of the upgrade, and in version 1 from there to its CONNECT.
 	HandshakeTimeout = 5 * time.Second
 
 	// CloseTimeout is how long the side that sent a close frame waits for the

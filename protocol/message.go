@@ -16,7 +16,8 @@ type Message interface {
 	Type() Type
 }
 
-// Type is the number of a kind of message in a JSON frame.
+// Type is the number of a kind of message in a JSON frame. In a protobuf Frame the field
+// of that kind has the next number.
 type Type uint64
 
 // The kinds of messages. 0 to 3 are the seed's, in its order; 7 to 9 are

@@ -1,5 +1,10 @@
 package protocol
 
+import (
+	"strings"
+	"unicode"
+)
+
 // A messageReference is a struct that encoding/json fills from a frame.
 type messageReference interface {
 	// message is what the frame means, or the code for the field that it lacks
@@ -97,13 +102,14 @@ type errorReference struct {
 	ID     messageIDReference `json:"id"`
 	Code   *string            `json:"code"`
 	Reason string             `json:"reason"`
+	Gap    *gapReference      `json:"gap"`
 }
 
 func (r *errorReference) message() (Message, ErrorCode) {
 	if r.Code == nil {
 		return nil, CodeInvalidMessage
 	}
-	return &Error{Id: string(r.ID), Code: *r.Code, Reason: r.Reason}, ""
+	return &Error{Id: string(r.ID), Code: *r.Code, Reason: r.Reason, Gap: r.Gap.message()}, ""
 }
 
 type connectReference struct {
@@ -119,18 +125,19 @@ type connectReference struct {
 }
 
 func (r *connectReference) message() (Message, ErrorCode) {
+	if len(r.Device) > MaxDeviceBytes || strings.ContainsFunc(r.Device, unicode.IsControl) || len(r.Token) > MaxTokenBytes {
+		return nil, CodeInvalidMessage
+	}
 	m := &Connect{
 		Token: r.Token, Device: r.Device, Cursor: r.Cursor, Window: r.Window,
-		User: string(r.User), Session: r.Session, Head: r.Head,
+		User: string(r.User), Session: r.Session, Head: r.Head, Gap: r.Gap.message(),
 	}
 	if l := r.Limits; l != nil {
 		m.Limits = &Limits{
 			FrameBytes: l.FrameBytes, UserIdBytes: l.UserIDBytes, MessageIdBytes: l.MessageIDBytes,
 			InFlight: l.InFlight, Sessions: l.Sessions, PingIntervalMs: l.PingIntervalMS, MissedPongs: l.MissedPongs,
+			ContentBytes: l.ContentBytes, WindowBytes: l.WindowBytes, Devices: l.Devices,
 		}
-	}
-	if g := r.Gap; g != nil {
-		m.Gap = &Gap{First: g.First, Last: g.Last}
 	}
 	return m, ""
 }
@@ -143,6 +150,9 @@ type limitsReference struct {
 	Sessions       uint32 `json:"sessions"`
 	PingIntervalMS uint32 `json:"ping_interval_ms"`
 	MissedPongs    uint32 `json:"missed_pongs"`
+	ContentBytes   uint32 `json:"content_bytes"`
+	WindowBytes    uint32 `json:"window_bytes"`
+	Devices        uint32 `json:"devices"`
 }
 
 func (r *limitsReference) UnmarshalJSON(b []byte) error {
@@ -153,6 +163,13 @@ func (r *limitsReference) UnmarshalJSON(b []byte) error {
 type gapReference struct {
 	First uint64 `json:"first"`
 	Last  uint64 `json:"last"`
+}
+
+func (r *gapReference) message() *Gap {
+	if r == nil {
+		return nil
+	}
+	return &Gap{First: r.First, Last: r.Last}
 }
 
 func (r *gapReference) UnmarshalJSON(b []byte) error {

@@ -1,8 +1,11 @@
 package protocol
 
-import (
-	"strconv"
-	"unicode/utf8"
+import "strconv"
+
+// Faults that more than one place finds.
+const (
+	untyped = "a frame says what it is"
+	notUTF8 = "not valid UTF-8"
 )
 
 // A FrameError says why a frame was refused.
@@ -45,15 +48,8 @@ func (d *decoder) refuse(code ErrorCode, f field, fault string) {
 	}
 }
 
-// malformed is the error for a frame that is not the JSON it should be, from
-// byte i on. Invalid UTF-8 anywhere comes first, even where a scan that ended
-// early did not see it: WebSocket has a rule and a close code for it.
-func (d *decoder) malformed(i int, fault string) *FrameError {
-	code := CodeInvalidMessage
-	fault += ", at byte " + strconv.Itoa(i)
-	if !utf8.Valid(d.frame) {
-		code, fault = CodeInvalidUTF8, "not valid UTF-8"
-	}
+// malformed is the error for a frame that is not what its codec makes.
+func (d *decoder) malformed(code ErrorCode, fault string) *FrameError {
 	d.err = &FrameError{Code: code, Reason: "frame: " + fault}
 	d.err.ID = d.refusedID()
 	return d.err

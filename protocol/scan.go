@@ -1,12 +1,12 @@
 package protocol
 
-// A value is where a field's value lies in a frame, and what JSON it is.
+// A value is where a field's value lies in a frame, and what it is.
 type value struct {
-	start, end uint32 // Its bytes are frame[start:end]; a string's have its quotes.
+	start, end uint32 // Its bytes are frame[start:end]; a JSON string's have its quotes.
 	shape      shape
 }
 
-// A shape is what JSON a value is.
+// A shape is what a value is: which JSON, or which of protobuf's wire types.
 type shape uint8
 
 const (
@@ -18,6 +18,9 @@ const (
 	shapeEscaped // A string with an escape among its bytes.
 	shapeObject
 	shapeArray
+	shapeVarint
+	shapeBytes
+	shapeFixed
 	shapeRepeated // The field is there more than once, and the value is none of them.
 )
 
@@ -25,7 +28,7 @@ const (
 func (s shape) String() string {
 	return [...]string{
 		"absent", "null", "a boolean", "a number", "a string", "a string", "an object", "an array",
-		"there more than once",
+		"a varint", "bytes", "a number of fixed size", "there more than once",
 	}[s]
 }
 

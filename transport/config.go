@@ -16,8 +16,9 @@ type Config struct {
 	// 503 and Retry-After. Default 100,000.
 	MaxConnections int
 
-	// MaxPending bounds the TCP connections that have not been upgraded; one more
-	// is closed at once. Default 4,096.
+	// MaxPending bounds the TCP connections that have not been upgraded. One more
+	// takes the place of one that is kept alive between two requests, or is closed at
+	// once if there is none. Default 4,096.
 	MaxPending int
 
 	// AllowOrigins are the origins, besides the server's own, whose pages may

@@ -21,6 +21,8 @@ import (
 	"github.com/gorilla/websocket"
 
 	"callboard/actors"
+	"callboard/actors/inbox"
+	"callboard/actors/inbox/memory"
 	"callboard/protocol"
 )
 
@@ -31,6 +33,7 @@ const patience = 20 * time.Second
 // service is a whole server on a loopback socket.
 type service struct {
 	t       testing.TB
+	store   inbox.Store
 	system  *actors.System
 	server  *Server
 	address string
@@ -52,6 +55,10 @@ func startWith(tb testing.TB, transport Config, system actors.Config, drain time
 	s := &service{t: tb, log: new(logBuffer), served: make(chan error, 1)}
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	transport.Log, system.Log = log, log
+	if system.Store == nil {
+		system.Store = memory.New(memory.Config{})
+	}
+	s.store = system.Store
 	var err error
 	s.system, err = actors.New(system)
 	must(tb, err)
@@ -108,6 +115,16 @@ func connectionGoroutines() (n int) {
 	return n
 }
 
+// forget empties users' inboxes, which a test has filled.
+func (s *service) forget(users ...string) {
+	s.t.Helper()
+	for _, user := range users {
+		state, err := s.store.Open(protocol.UserID(user))
+		must(s.t, err)
+		must(s.t, s.store.Commit(&inbox.Batch{Trims: []inbox.Trim{{User: protocol.UserID(user), UpTo: state.Head}}}))
+	}
+}
+
 func (s *service) sessions() int { return s.tree().Gateway.Sessions }
 
 func (s *service) tree() *actors.Tree {
@@ -141,8 +158,8 @@ type answer struct {
 }
 
 // dial tries to connect gorilla's client as a user.
-func (s *service) dial(user string, header http.Header) (*peer, answer, error) {
-	dialer := websocket.Dialer{HandshakeTimeout: patience}
+func (s *service) dial(user string, header http.Header, subprotocols ...string) (*peer, answer, error) {
+	dialer := websocket.Dialer{HandshakeTimeout: patience, Subprotocols: subprotocols}
 	ws, response, err := dialer.Dial("ws://"+s.address+"/ws/"+user, header)
 	var a answer
 	if response != nil {
@@ -276,6 +293,46 @@ func (s *service) raw(user string) *rawPeer {
 	p.put([]byte(handshake(user)))
 	p.upgraded()
 	return p
+}
+
+// speak is raw with a subprotocol.
+func (s *service) speak(user string, codec protocol.Codec) *rawPeer {
+	s.t.Helper()
+	p := s.tcp()
+	p.put([]byte(strings.Replace(handshake(user), "\r\n\r\n", "\r\nSec-WebSocket-Protocol: "+codec.String()+"\r\n\r\n", 1)))
+	p.upgraded()
+	return p
+}
+
+// says sends a message in a codec.
+func (p *rawPeer) says(codec protocol.Codec, m protocol.Message) {
+	p.t.Helper()
+	p.put(clientFrame(opcodeOf(codec), string(codec.Append(nil, m))))
+}
+
+// hears reads one message in a codec.
+func (p *rawPeer) hears(codec protocol.Codec) protocol.Message {
+	p.t.Helper()
+	opcode, payload := p.reads()
+	if opcode != opcodeOf(codec) {
+		p.t.Fatalf("got opcode %d: %q", opcode, payload)
+	}
+	m, err := codec.Decode(payload, nil)
+	must(p.t, err)
+	return m
+}
+
+// quiet sees that nothing has come that was not read.
+func (p *rawPeer) quiet() {
+	p.t.Helper()
+	p.put(clientFrame(opPing, "quiet?"))
+	if opcode, payload := p.reads(); opcode != opPong {
+		p.t.Fatalf("something came that should not have: opcode %d %q", opcode, payload)
+	}
+}
+
+func opcodeOf(codec protocol.Codec) byte {
+	return (&socket{codec: codec}).dataOpcode()
 }
 
 func (p *rawPeer) upgraded() {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"runtime"
 	"strings"
 	"sync"
@@ -36,6 +37,7 @@ func besieged(t *testing.T, s *service, attack func()) {
 	must(t, <-counted)
 	must(t, errors.Join(one.ws.Close(), two.ws.Close()))
 	s.deserted(goroutines)
+	s.forget("one", "two")
 	eventually(t, "the memory comes back", func() bool { return heap() < memory+16<<20 })
 }
 
@@ -128,6 +130,37 @@ func TestConnectionsThatSayNothingAreBounded(t *testing.T) {
 		}
 		eventually(t, "they have gone", func() bool { return s.server.pending.Load() == 0 })
 		must(t, s.connect("1").ws.Close())
+	})
+}
+
+// Connections that are kept alive between requests keep nobody out.
+func TestIdleConnectionsGiveWay(t *testing.T) {
+	s := start(t, Config{MaxPending: 5}, actors.Config{})
+	besieged(t, s, func() {
+		var idle []*rawPeer
+		for range 5 {
+			p := s.tcp()
+			p.put([]byte("GET /healthz HTTP/1.1\r\nHost: callboard\r\n\r\n"))
+			response, err := http.ReadResponse(p.in, nil)
+			must(t, err)
+			_, err = io.Copy(io.Discard, response.Body)
+			must(t, errors.Join(err, response.Body.Close()))
+			idle = append(idle, p)
+		}
+		waiting := func() int {
+			s.server.idleMu.Lock()
+			defer s.server.idleMu.Unlock()
+			return len(s.server.idle)
+		}
+		eventually(t, "all wait for another request", func() bool { return waiting() == 5 })
+		for i := range 5 {
+			p := s.raw(fmt.Sprint(i))
+			must(t, p.Close())
+		}
+		for _, p := range idle {
+			_ = p.Close()
+		}
+		eventually(t, "nothing is left", func() bool { return s.server.pending.Load() == 0 && waiting() == 0 })
 	})
 }
 
@@ -271,16 +304,17 @@ func TestStalledReadersAreClosedAndDelayNobody(t *testing.T) {
 		content := strings.Repeat("x", 30<<10)
 		for i := range readers {
 			for range 5 { // of which the network takes one at the most
-				err := s.system.Send(t.Context(), &protocol.Send{Sender: "flood", Receiver: fmt.Sprint(i), Content: content})
-				if err != nil && !errors.Is(err, actors.ErrNotConnected) {
-					t.Fatal(err)
-				}
+				_, err := s.system.Send(t.Context(), &protocol.Send{Sender: "flood", Receiver: fmt.Sprint(i), Content: content})
+				must(t, err)
 			}
 		}
 		began := time.Now()
 		eventually(t, "all stalled readers are closed", func() bool { return s.sessions() == 2 })
 		if took := time.Since(began); took > 3*timeout {
 			t.Errorf("they were closed after %s", took)
+		}
+		for i := range readers {
+			s.forget(fmt.Sprint(i))
 		}
 	})
 }
@@ -293,7 +327,7 @@ func TestSlowConsumerIsTold(t *testing.T) {
 	besieged(t, s, func() {
 		p := s.stalled("1")
 		for range 20 {
-			_ = s.system.Send(t.Context(), &protocol.Send{Sender: "flood", Receiver: "1", Content: strings.Repeat("x", 30<<10)})
+			_, _ = s.system.Send(t.Context(), &protocol.Send{Sender: "flood", Receiver: "1", Content: strings.Repeat("x", 30<<10)})
 		}
 		if reason := p.closed(protocol.CloseSlowConsumer); reason != string(protocol.CodeSlowConsumer) {
 			t.Errorf("the reason is %q", reason)
@@ -312,7 +346,8 @@ func TestStalledReaderIsClosedInTime(t *testing.T) {
 		s.stalled("1")
 		began := time.Now()
 		for range 10 {
-			must(t, s.system.Send(t.Context(), &protocol.Send{Sender: "flood", Receiver: "1", Content: strings.Repeat("x", 30<<10)}))
+			_, err := s.system.Send(t.Context(), &protocol.Send{Sender: "flood", Receiver: "1", Content: strings.Repeat("x", 30<<10)})
+			must(t, err)
 		}
 		eventually(t, "it is closed", func() bool { return s.sessions() == 2 })
 		if took := time.Since(began); took < timeout/3 || took > 4*timeout {

@@ -16,13 +16,18 @@ type problem struct {
 
 // writeProblem refuses a request.
 func writeProblem(w http.ResponseWriter, status int, code protocol.ErrorCode, reason string) {
+	body := problemBody(w.Header(), code, reason)
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client may have gone; nobody is left to tell
+}
+
+// problemBody returns the body of a refusal and sets the header that says what it is.
+func problemBody(h http.Header, code protocol.ErrorCode, reason string) []byte {
 	body, err := json.Marshal(problem{code, reason})
 	if err != nil { // two strings: cannot happen
 		panic(err)
 	}
-	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // the client may have gone; nobody is left to tell
+	return append(body, '\n')
 }

@@ -119,41 +119,37 @@ func (s *socket) fragment(h header, payload []byte) (more bool) {
 // complete passes on a message. One that cannot be understood is refused, and
 // the connection goes on.
 func (s *socket) complete(opcode byte, payload []byte) (more bool) {
-	if opcode == opBinary {
-		return s.fail(&violation{protocol.CloseUnsupportedData, "this protocol is JSON in text frames"})
+	if opcode != s.dataOpcode() {
+		return s.fail(&violation{protocol.CloseUnsupportedData, wrongOpcode[s.codec]})
 	}
-	next := s.link.Next()
-	m, err := protocol.DecodeJSON(payload, next)
+	var next *protocol.Send
+	if s.sends { // a peer that only listens needs no place for it
+		next = s.link.Next()
+	}
+	m, err := s.codec.Decode(payload, next)
 	if err != nil {
 		return s.refuse(payload, err)
 	}
-	switch m := m.(type) {
-	case *protocol.Send:
-		if m.Sender != "" && m.Sender != string(s.link.User()) {
-			return s.link.Refuse(&protocol.Error{
-				Id: m.Id, Code: string(protocol.CodeSenderMismatch),
-				Reason: "sender: this connection is user " + string(s.link.User()) + "'s; leave the sender out or give that one",
-			})
-		}
-		return s.link.Send()
-	case *protocol.Close:
-		s.closing = true
-		return s.link.Close()
-	default:
-		return s.link.Refuse(&protocol.Error{
-			Code:   string(protocol.CodeUnknownType),
-			Reason: "type: a client sends 1 (SEND) or 3 (CLOSE), not " + m.Type().String(),
-		})
-	}
+	return s.pass(m)
 }
 
+// wrongOpcode is what a client is told that mixes the codecs up.
+var wrongOpcode = [...]string{
+	protocol.JSON:  "this session speaks JSON in text frames",
+	protocol.Proto: "this session speaks protobuf in binary frames",
+}
+
+// refuse answers a message that could not be decoded.
 func (s *socket) refuse(payload []byte, err error) (more bool) {
-	if !utf8.Valid(payload) {
+	if s.codec == protocol.JSON && !utf8.Valid(payload) {
 		return s.fail(&violation{protocol.CloseInvalidPayload, "a text frame must be UTF-8"})
 	}
 	var bad *protocol.FrameError
 	if !errors.As(err, &bad) {
 		return s.fail(&violation{protocol.CloseInternal, string(protocol.CodeInternal)})
+	}
+	if s.greets() {
+		return s.fail(&violation{protocol.ClosePolicyViolation, bad.Reason})
 	}
 	return s.link.Refuse(bad.Message())
 }

@@ -27,6 +27,9 @@ type Server struct {
 	connections atomic.Int64 // WebSockets, from the upgrade to the end of their reader
 	pending     atomic.Int64 // TCP connections that are no WebSocket yet
 
+	idleMu sync.Mutex
+	idle   map[net.Conn]struct{} // those of pending that wait between two requests
+
 	readers sync.WaitGroup
 	drains  sync.WaitGroup
 }
@@ -37,7 +40,7 @@ func New(system *actors.System, config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration of the server: %w", err)
 	}
-	s := &Server{config: config, system: system, origins: make(map[string]bool)}
+	s := &Server{config: config, system: system, origins: make(map[string]bool), idle: make(map[net.Conn]struct{})}
 	for _, origin := range config.AllowOrigins {
 		s.origins[origin] = true
 	}
@@ -101,16 +104,43 @@ func (s *Server) Wait() {
 	s.drains.Wait()
 }
 
-// connState bounds the connections that are no WebSocket yet.
+// connState bounds the connections that are no WebSocket yet. One that is kept alive
+// between two requests gives way to one that is new, so that those who ask now and
+// then do not keep out those who want to connect.
 func (s *Server) connState(nc net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
-		if s.pending.Add(1) > int64(s.config.MaxPending) {
+		if s.pending.Add(1) > int64(s.config.MaxPending) && !s.closeIdle() {
 			_ = nc.Close() // before it costs more; the counter goes down with StateClosed
 		}
+	case http.StateIdle:
+		s.idleMu.Lock()
+		s.idle[nc] = struct{}{}
+		s.idleMu.Unlock()
+	case http.StateActive:
+		s.notIdle(nc)
 	case http.StateHijacked, http.StateClosed:
+		s.notIdle(nc)
 		s.pending.Add(-1)
 	}
+}
+
+func (s *Server) notIdle(nc net.Conn) {
+	s.idleMu.Lock()
+	delete(s.idle, nc)
+	s.idleMu.Unlock()
+}
+
+// closeIdle closes some connection that is kept alive; false if there is none.
+func (s *Server) closeIdle() bool {
+	s.idleMu.Lock()
+	defer s.idleMu.Unlock()
+	for nc := range s.idle {
+		delete(s.idle, nc)
+		_ = nc.Close()
+		return true
+	}
+	return false
 }
 
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {

@@ -28,6 +28,9 @@ type socket struct {
 	rest    []byte                // of a frame that has not come whole
 	message []byte                // of a message whose fragments have not all come
 	opcode  byte                  // of that message; 0: none is under way
+	greeted bool                  // the client's CONNECT was passed on, in version 1
+	sends   bool                  // the client has sent a SEND
+	codec   protocol.Codec        // never changes; the session's too
 	closing bool                  // the peer asked to close or broke the protocol: only its close frame counts
 	lost    bool                  // its frames cannot be told apart any more: what comes is thrown away
 
@@ -45,8 +48,8 @@ var _ actors.Conn = (*socket)(nil)
 
 // Write implements actors.Conn.
 func (s *socket) Write(m protocol.Message) int {
-	b, start := s.begin(opText)
-	b = protocol.AppendJSON(b, m)
+	b, start := s.begin(s.dataOpcode())
+	b = s.codec.Append(b, m)
 	s.out.b = finishFrame(b, start)
 	return s.waiting()
 }
@@ -65,6 +68,14 @@ func (s *socket) Control(c actors.Control) int {
 	}
 	s.out.b = finishFrame(b, start)
 	return s.waiting()
+}
+
+// dataOpcode is the opcode of the frames that carry messages.
+func (s *socket) dataOpcode() byte {
+	if s.codec == protocol.Proto {
+		return opBinary
+	}
+	return opText
 }
 
 func (s *socket) begin(opcode byte) (b []byte, start int) {

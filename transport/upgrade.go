@@ -19,11 +19,13 @@ import (
 	"callboard/protocol"
 )
 
-// upgrade turns a request into a session. The answer to the handshake leaves
-// only when the user can be reached through the session: who has seen it gets
-// every message that is sent from then on.
+// upgrade turns a request into a session. In the seed's dialect the answer to the
+// handshake leaves only when the user can be reached through the session: who has
+// seen it gets every message that is sent from then on. In version 1 it leaves at
+// once, and the server's CONNECT says the same.
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	id, err := protocol.ParseUserID(r.PathValue("id"))
+	subprotocol, spoken := negotiate(r.Header)
 	switch {
 	case r.Method != http.MethodGet:
 		w.Header().Set("Allow", http.MethodGet)
@@ -37,6 +39,9 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	case !s.originAllowed(r):
 		writeProblem(w, http.StatusForbidden, protocol.CodeOriginNotAllowed,
 			"pages of this origin may not connect; the operator can allow it with --allow-origin")
+	case !spoken:
+		writeProblem(w, http.StatusBadRequest, protocol.CodeUnknownSubprotocol, "Sec-WebSocket-Protocol: this server speaks "+
+			protocol.SubprotocolJSON+" and "+protocol.SubprotocolProto)
 	case !s.ready.Load():
 		w.Header().Set("Retry-After", "1")
 		writeProblem(w, http.StatusServiceUnavailable, protocol.CodeDraining, actors.ErrDraining.Reason)
@@ -47,7 +52,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.readers.Add(1) // net/http forgets this goroutine with the hijack; Wait does not
 		defer s.readers.Done()
-		if !s.connect(w, r, id) {
+		if !s.connect(w, r, id, subprotocol) {
 			s.connections.Add(-1)
 		}
 	}
@@ -64,9 +69,31 @@ func (s *Server) originAllowed(r *http.Request) bool {
 	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
 }
 
+const subprotocolHeader = "Sec-Websocket-Protocol"
+
+// negotiate chooses the subprotocol that the client likes best of those that the
+// server speaks, which is none for the seed's dialect. It returns false if the client
+// asks for versions of Callboard's own protocol and the server speaks none of them;
+// what it asks for besides is not for us to judge.
+func negotiate(h http.Header) (subprotocol string, spoken bool) {
+	spoken = true
+	for _, line := range h[subprotocolHeader] {
+		for offer := range strings.SplitSeq(line, ",") {
+			offer = strings.TrimSpace(offer)
+			if _, ok := protocol.CodecOf(offer); ok {
+				return offer, true
+			}
+			if strings.HasPrefix(offer, protocol.SubprotocolPrefix) {
+				spoken = false
+			}
+		}
+	}
+	return "", spoken
+}
+
 // connect does the handshake and starts the reader. It returns false if there is
 // no connection after all.
-func (s *Server) connect(w http.ResponseWriter, r *http.Request, id protocol.UserID) bool {
+func (s *Server) connect(w http.ResponseWriter, r *http.Request, id protocol.UserID, subprotocol string) bool {
 	held := &heldAnswer{ResponseWriter: w}
 	upgrader := websocket.Upgrader{
 		CheckOrigin: func(*http.Request) bool { return true }, // upgrade has checked it
@@ -74,7 +101,12 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, id protocol.Use
 			writeProblem(w, status, protocol.CodeBadRequest, reason.Error())
 		},
 	}
-	ws, err := upgrader.Upgrade(held, r, nil)
+	var chosen http.Header
+	dialect := actors.Seed
+	if subprotocol != "" {
+		chosen, dialect = http.Header{subprotocolHeader: {subprotocol}}, actors.V1
+	}
+	ws, err := upgrader.Upgrade(held, r, chosen)
 	if err != nil {
 		return false // answered by Error, or the client has gone
 	}
@@ -83,10 +115,11 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, id protocol.Use
 		_ = ws.Close()
 		return false
 	}
+	sock.codec, _ = protocol.CodecOf(subprotocol) // without one it is JSON
 
 	ctx, cancel := context.WithTimeout(r.Context(), s.config.HandshakeTimeout)
 	defer cancel()
-	link, err := s.system.Connect(ctx, id, sock)
+	link, err := s.system.Connect(ctx, id, dialect, sock)
 	if link == nil {
 		s.config.Log.Warn("connection refused", slog.String("user", string(id)), slog.Any("error", err))
 		if errors.Is(err, actors.ErrDraining) {
@@ -119,14 +152,14 @@ func (s *Server) newSocket(held *heldConn) (*socket, error) {
 
 // decline answers the handshake with an HTTP error after all.
 func (s *socket) decline(why *actors.Error) {
-	var body bytes.Buffer
+	var answer bytes.Buffer
 	w := &http.Response{
 		StatusCode: http.StatusServiceUnavailable, ProtoMajor: 1, ProtoMinor: 1, Close: true,
-		Header: http.Header{"Retry-After": {"1"}, "Content-Type": {"application/json"}},
-		Body:   io.NopCloser(strings.NewReader(`{"code":"` + string(why.Code) + `","reason":"` + why.Reason + "\"}\n")),
+		Header: http.Header{"Retry-After": {"1"}},
 	}
-	_ = w.Write(&body)              // into memory
-	_, _ = s.tryWrite(body.Bytes()) // the client may have gone
+	w.Body = io.NopCloser(bytes.NewReader(problemBody(w.Header, why.Code, why.Reason)))
+	_ = w.Write(&answer)              // into memory
+	_, _ = s.tryWrite(answer.Bytes()) // the client may have gone
 }
 
 // heldAnswer gives gorilla's upgrader a connection that keeps the handshake's

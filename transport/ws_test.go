@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,8 +26,10 @@ func TestNpmClientAgrees(t *testing.T) {
 		missing("CALLBOARD_WS_MODULE is %q and not the folder of the npm package ws: run .ci/run tools test", module)
 	}
 	s := start(t, Config{}, actors.Config{})
-	out, err := exec.CommandContext(t.Context(), node, "testdata/ws.cjs", "ws://"+s.address).CombinedOutput()
-	if want := "messages ok\nping ok\nerror ok\nclose ok\n"; err != nil || string(out) != want {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, node, "testdata/ws.cjs", "ws://"+s.address).CombinedOutput()
+	if want := "messages ok\nping ok\nerror ok\nclose ok\nversion 1 ok\n"; err != nil || string(out) != want {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

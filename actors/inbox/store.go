@@ -26,7 +26,8 @@ type Store interface {
 	// is none, or none any more.
 	Find(user protocol.UserID, sender, id string) (*protocol.Receive, error)
 
-	// Commit applies a batch as a whole or not at all. When it returns nil, the
+	// Commit applies a batch as a whole or not at all; the batch is the caller's again
+	// afterwards, its messages may be kept. When it returns nil, the
 	// batch can be read, and its appends and trims survive kill -9 and power loss;
 	// so does an empty batch, which changes nothing and asks whether the disk works.
 	// A batch of moves alone survives the process, and a crash of the machine only

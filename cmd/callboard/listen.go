@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +16,8 @@ import (
 // listenOptions are the flags of listen.
 type listenOptions struct {
 	userOptions
-	json bool
+	device string
+	json   bool
 }
 
 func newListen() *cobra.Command {
@@ -27,12 +30,24 @@ func newListen() *cobra.Command {
   sender: text
 
 Control characters in the text are written as escapes. With --json each line is
-the frame as the service sent it.
+a RECEIVE frame of the protocol.
 
-"listening as USER" on stderr says that messages are received from then on.
-SIGINT or SIGTERM ends it with exit status 0. If the service refuses or closes
-the connection, the exit status is 1 and stderr says why.`,
+The service remembers for each device of a user what it has: a message counts as
+received when its line is printed. --device names this one, so that the next
+listen under that name goes on where this one stopped; without it, it is the
+device without a name, which all programs share that give none. While two
+programs have the same name, the one that came later gets the messages, and the
+other ends.
+
+"listening as USER" on stderr says that messages are received from then on. When
+the connection is lost, stderr says so in a line, and it is made again, for as
+long as it takes; no message is lost or printed twice by that. Messages that the
+service has removed before this device had them are a line on stderr, too.
+
+SIGINT or SIGTERM ends it with exit status 0. If the service refuses the first
+connection, or says not to come back, the exit status is 1 and stderr says why.`,
 		Example: `  callboard listen --as 2
+  callboard listen --as 2 --device phone
   callboard listen --as 2 --json | jq -r .content`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -40,48 +55,58 @@ the connection, the exit status is 1 and stderr says why.`,
 		},
 	}
 	o.flags(cmd)
+	cmd.Flags().StringVar(&o.device, "device", "", "name of the device whose messages are printed")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print a JSON object for each message")
 	return cmd
 }
 
 // listen prints until the context is done.
 func listen(ctx context.Context, o *listenOptions, out, notes io.Writer) error {
-	c, err := o.dial(ctx)
+	c, err := o.dial(ctx, client.Config{Device: o.device})
 	if err != nil {
 		return err
 	}
+	watching, stop := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { o.watch(watching, c, notes, "listening as "+o.as) })
+	defer watch.Wait()
+	defer stop()
 	defer goodbye(ctx, c)
-	if _, err := fmt.Fprintln(notes, "listening as "+o.as); err != nil {
-		return err
+
+	err = o.print(ctx, c, out, notes)
+	if ctx.Err() != nil {
+		return nil // the user has seen enough
 	}
+	return advised(err)
+}
+
+// print prints the messages until there are no more.
+func (o *listenOptions) print(ctx context.Context, c *client.Client, out, notes io.Writer) error {
 	var line []byte
-	for {
-		m, err := c.Receive(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil // the user has seen enough
-		case err != nil:
-			return advised(err)
+	for m, err := range c.Messages(ctx) {
+		if gap, ok := errors.AsType[*client.GapError](err); ok {
+			_, _ = fmt.Fprintln(notes, gap) // who has closed stderr wants none
+			continue
+		}
+		if err != nil {
+			return err
 		}
 		line = append(o.append(line[:0], m), '\n')
 		if _, err := out.Write(line); err != nil {
 			return fmt.Errorf("printing: %w", err)
 		}
 	}
+	return nil // not reached: Messages ends with an error
 }
 
 // append appends what is printed of a message.
-func (o *listenOptions) append(line []byte, m protocol.Message) []byte {
-	if o.json {
-		return protocol.AppendJSON(line, m)
+func (o *listenOptions) append(line []byte, m *client.Message) []byte {
+	if !o.json {
+		return append(line, string(m.Sender)+": "+printable(m.Content)...)
 	}
-	switch m := m.(type) {
-	case *protocol.Receive:
-		return append(line, m.Sender+": "+printable(m.Content)...)
-	case *protocol.Error: // to a listener, who sends nothing: not now
-		return append(line, "error "+m.Code+": "+printable(m.Reason)...)
-	}
-	panic("client.Receive returned a " + m.Type().String())
+	return protocol.AppendJSON(line, &protocol.Receive{
+		Seq: m.Seq, Id: m.ID, Sender: string(m.Sender), Receiver: string(m.Receiver), Content: m.Content, At: m.At.UnixMilli(),
+	})
 }
 
 // goodbye closes a connection that is not needed any more, though the context may

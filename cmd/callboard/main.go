@@ -46,7 +46,7 @@ func newCommand() *cobra.Command {
 		Args: unknownCommand,
 		RunE: help,
 	}
-	root.AddCommand(newServe(), newListen(), newSend(), newVersion())
+	root.AddCommand(newServe(), newListen(), newSend(), newInbox(), newBench(), newVersion())
 	addExamples(root)
 	adviseHelp(root)
 	return root

@@ -238,22 +238,57 @@ func TestSendTakesAMessageFromEachLine(t *testing.T) {
 	}
 }
 
-func TestSendToAnAbsentUserFails(t *testing.T) {
+func TestMessageForAnAbsentUserWaits(t *testing.T) {
 	_, url := serve(t)
-	start(t, nil, "send", "--as", "1", "--to", "2", "--url", url, "hello").
-		complains("not_connected", "send it again later")
+	start(t, nil, "send", "--as", "1", "--to", "2", "--url", url, "hello").ends(0)
+	listener := start(t, nil, "listen", "--as", "2", "--url", url)
+	listener.stdout.has(t, `^1: hello\n$`)
+}
+
+func TestSendPrintsReceiptsWhenAsked(t *testing.T) {
+	_, url := serve(t)
+	quiet := start(t, nil, "send", "--as", "1", "--to", "2", "--url", url, "hello")
+	quiet.ends(0)
+	if printed := quiet.stdout.String() + quiet.stderr.String(); printed != "" {
+		t.Errorf("printed was %q", printed)
+	}
+	start(t, nil, "send", "-v", "--as", "1", "--to", "2", "--url", url, "hello").stdout.has(t, `^kept as message 2 of 2\n$`)
+	start(t, strings.NewReader("a\nb\n"), "send", "--json", "--as", "1", "--to", "2", "--url", url).
+		stdout.has(t, `^\{"type":4,"id":"[^"]+","seq":3,"at":\d+\}\n\{"type":4,"id":"[^"]+","seq":4,"at":\d+\}\n$`)
 }
 
 func TestSendNamesTheLinesThatWereRefused(t *testing.T) {
-	_, url := serve(t)
+	_, url := serve(t, "--inbox-entries", "1")
 
-	sender := start(t, strings.NewReader("a\nb\n"), "send", "--as", "1", "--to", "2", "--url", url)
+	sender := start(t, strings.NewReader("a\nb\nc\n"), "send", "--as", "1", "--to", "2", "--url", url)
 
 	sender.ends(1)
-	want := regexp.MustCompile(`^line 1: not_connected: .*\nline 2: not_connected: .*\ncallboard: 2 of 2 messages were refused, .*\n$`)
+	want := regexp.MustCompile(`^line 2: inbox_full: .*\nline 3: inbox_full: .*\ncallboard: 2 of 3 messages were refused, .*\n$`)
 	if got := sender.stderr.String(); !want.MatchString(got) {
 		t.Errorf("stderr is %q", got)
 	}
+}
+
+func TestListenGoesOnWhereTheDeviceStopped(t *testing.T) {
+	_, url := serve(t)
+	for _, text := range []string{"one", "two"} {
+		start(t, nil, "send", "--as", "1", "--to", "2", "--url", url, text).ends(0)
+		listener := start(t, nil, "listen", "--as", "2", "--device", "phone", "--url", url)
+		listener.stdout.has(t, `^1: `+text+`\n$`)
+		listener.signal(os.Interrupt)
+		listener.ends(0)
+	}
+}
+
+func TestSecondListenerOfADeviceReplacesTheFirst(t *testing.T) {
+	_, url := serve(t)
+	first := start(t, nil, "listen", "--as", "2", "--device", "phone", "--url", url)
+	first.stderr.has(t, `listening as 2\n`)
+
+	second := start(t, nil, "listen", "--as", "2", "--device", "phone", "--url", url)
+
+	second.stderr.has(t, `listening as 2\n`)
+	first.complainsAfter("listening as 2\n", "4004 replaced", "two device names")
 }
 
 func TestSendNamesTheLineThatCannotBeSent(t *testing.T) {
@@ -270,8 +305,10 @@ func TestSendNamesTheLineThatCannotBeSent(t *testing.T) {
 	listener.stdout.has(t, `^1: first\n1: first\n$`)
 }
 
-func TestSendNoticesThatTheServiceGoes(t *testing.T) {
-	service, url := serve(t)
+// The service goes and comes back: listen and send say so, and lose nothing.
+func TestListenAndSendSurviveARestart(t *testing.T) {
+	data := t.TempDir()
+	service, url := serve(t, "--data", data)
 	listener := start(t, nil, "listen", "--as", "1", "--url", url)
 	listener.stderr.has(t, `listening as 1\n`)
 	input, typing, err := os.Pipe()
@@ -286,10 +323,44 @@ func TestSendNoticesThatTheServiceGoes(t *testing.T) {
 	listener.stdout.has(t, `1: hello\n`)
 
 	service.signal(syscall.SIGTERM)
-
-	sender.complains("1001 draining", "connect again")
-	listener.complainsAfter("listening as 1\n", "1001 draining")
 	service.ends(0)
+	listener.stderr.has(t, `^listening as 1\nconnection lost: closed by the server: 1001 draining.*; connecting again\n$`)
+	sender.stderr.has(t, `^connection lost: .*; connecting again\n$`)
+	if _, err := typing.WriteString("are you back?\n"); err != nil {
+		t.Fatal(err)
+	}
+	address := strings.TrimPrefix(url, "ws://")
+	service = start(t, nil, "serve", "--listen", address, "--data", data)
+	listener.stderr.has(t, `connecting again\nlistening as 1\n$`)
+
+	listener.stdout.has(t, `^1: hello\n1: are you back\?\n$`)
+	if err := typing.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sender.ends(0)
+	listener.signal(os.Interrupt)
+	listener.ends(0)
+}
+
+func TestSendDoesNotWaitForeverForAServiceThatWent(t *testing.T) {
+	service, url := serve(t)
+	input, typing, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = typing.Close(), input.Close() })
+	sender := start(t, input, "send", "-v", "--as", "1", "--to", "1", "--wait", "300ms", "--url", url)
+	if _, err := typing.WriteString("hello\n"); err != nil {
+		t.Fatal(err)
+	}
+	sender.stdout.has(t, `kept as message 1`)
+	service.signal(syscall.SIGKILL)
+	sender.stderr.has(t, `connection lost: .*\n`)
+	if _, err := typing.WriteString("is anybody there?\n"); err != nil {
+		t.Fatal(err)
+	}
+	sender.ends(1)
+	sender.stderr.has(t, `\ncallboard: no confirmation within 300ms: .*; 1 of 2 messages were confirmed\n$`)
 }
 
 func TestTermDrainsAndExitsWithZero(t *testing.T) {
@@ -301,7 +372,7 @@ func TestTermDrainsAndExitsWithZero(t *testing.T) {
 
 	service.ends(0)
 	service.stderr.has(t, `msg=stopped`)
-	listener.complainsAfter("listening as 2\n", "closed by the server: 1001 draining", "connect again")
+	listener.stderr.has(t, `^listening as 2\nconnection lost: closed by the server: 1001 draining.*; connecting again\n$`)
 }
 
 func TestRefusedListenerSaysWhy(t *testing.T) {
@@ -331,7 +402,7 @@ func TestComplaintsSayWhatToDo(t *testing.T) {
 		"send --as 1 --to ! hello":                 {`--to "!"`, "letters, digits"},
 		"send --to 2 hello":                        {"--as is missing"},
 		"send --as 1 --to 2 hello there":           {"quotes", "callboard send --help"},
-		"send --as 1 --to 2 --wait -1s hello":      {"--wait", "200ms"},
+		"send --as 1 --to 2 --wait -1s hello":      {"--wait", "30s"},
 		"send --as 1 --to 2 --wait nonsense hello": {"--wait", "callboard send --help"},
 	} {
 		t.Run(line, func(t *testing.T) {

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,8 +17,10 @@ import (
 // sendOptions are the flags of send.
 type sendOptions struct {
 	userOptions
-	to   string
-	wait time.Duration
+	to      string
+	wait    time.Duration
+	json    bool
+	verbose bool
 }
 
 func newSend() *cobra.Command {
@@ -31,15 +31,16 @@ func newSend() *cobra.Command {
 		Long: `Connect as a user and send a text to another or, without a text, each line of
 standard input as a message of its own.
 
-The service confirms no message, it only refuses some. So send waits until the
-service has read everything, and --wait longer for refusals. Exit status 0 says
-that none came in that time, not that somebody has read the messages. Exit
-status 1 says that some were refused, each with a line on stderr if there are
-more than one, or that not all could be sent.
+Exit status 0 says that the service has confirmed every message: they are in the
+receiver's inbox, whether the receiver is connected or not. If the connection is
+lost it is made again, and what was not confirmed is sent again; the service
+keeps it once. --wait bounds how long a confirmation may take.
 
-Messages that others send to the user --as meanwhile are also delivered here,
-and thrown away.`,
+Exit status 1 says that some messages were refused, each with a line on stderr if
+there are more than one, or that not all were confirmed. Messages that others
+send to the user --as meanwhile stay in that user's inbox.`,
 		Example: `  callboard send --as 1 --to 2 "hello"
+  callboard send --as 1 --to 2 --json "hello"
   seq 1000 | callboard send --as 1 --to 2`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -49,80 +50,78 @@ and thrown away.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				return send(cmd.Context(), &o, oneText(args[0]), cmd.ErrOrStderr())
+				return send(cmd.Context(), &o, oneText(args[0]), cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}
-			return send(cmd.Context(), &o, newLines(cmd.InOrStdin()), cmd.ErrOrStderr())
+			return send(cmd.Context(), &o, newLines(cmd.InOrStdin()), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	o.flags(cmd)
 	cmd.Flags().StringVar(&o.to, "to", "", "user id to send to")
-	cmd.Flags().DurationVar(&o.wait, "wait", 200*time.Millisecond, "time to wait for refusals after the service has read the last message")
+	cmd.Flags().DurationVar(&o.wait, "wait", 30*time.Second, "time that a confirmation may take; 0 for as long as it takes")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print a JSON object for each message that is confirmed, with its place in the inbox")
+	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "print a line for each message that is confirmed")
 	return cmd
 }
 
-// send sends all texts and waits for what is refused of them.
-func send(ctx context.Context, o *sendOptions, texts *texts, notes io.Writer) error {
+// unconfirmed is how many messages are sent before the first of them is confirmed.
+const unconfirmed = 1024
+
+// send sends all texts and waits for their confirmations.
+func send(ctx context.Context, o *sendOptions, texts *texts, out, notes io.Writer) error {
 	receiver, err := parseUser("--to", o.to)
 	if err != nil {
 		return err
 	}
 	if o.wait < 0 {
-		return fmt.Errorf("--wait is %s: give 0 or more, like 200ms", o.wait)
+		return fmt.Errorf("--wait is %s: give 0 or more, like 30s", o.wait)
 	}
-	c, err := o.dial(ctx)
+	// Nothing is received, and so nothing acknowledged.
+	c, err := o.dial(ctx, client.Config{ManualAck: true, Outbox: unconfirmed})
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(ctx)
-	s := &sending{client: c, receiver: receiver, prefix: rand.Text() + "-", refusals: make(chan *protocol.Error), ended: make(chan struct{})}
-	if texts.lines {
-		s.notes = notes
+	defer goodbye(ctx, c)
+	life, stop := context.WithCancel(ctx)
+	defer stop()
+	s := &sending{
+		client: c, options: o, receiver: receiver, out: out, lines: texts.lines, notes: notes,
+		sent: make(chan *client.Sending, unconfirmed), ended: make(chan struct{}),
 	}
-	go s.receive(ctx)
-	err = s.all(ctx, texts)
-	if settleErr := s.settle(ctx, o.wait); err == nil {
-		err = settleErr
-	}
-	stop()
-	goodbye(ctx, c)
+	var helpers sync.WaitGroup
+	helpers.Go(func() { s.confirm(life, stop) })
+	helpers.Go(func() {
+		defer stop() // the client has ended, if it was not this that ended the watch
+		o.watch(life, c, notes, "")
+	})
+	err = s.all(life, texts)
+	close(s.sent)
 	<-s.ended
+	stop()
+	helpers.Wait()
+	if ctx.Err() != nil {
+		return fmt.Errorf("interrupted after %d messages, %d of them confirmed", s.count, s.confirmed)
+	}
 	return s.outcome(err)
 }
 
-// sending is one run of send. Its fields belong to the goroutine that called
-// send, except those that are receive's.
+// sending is one run of send.
 type sending struct {
 	client   *client.Client
+	options  *sendOptions
 	receiver protocol.UserID
-	prefix   string    // of this run's message ids; the number of the line follows
-	notes    io.Writer // takes a line for each refusal; nil: there is only one message
-	sent     int
-	refused  int
-	last     *protocol.Error // the last refusal
+	out      io.Writer
+	lines    bool // the messages are lines, and have numbers
+	notes    io.Writer
 
-	// receive's.
-	refusals chan *protocol.Error // to the other
-	ended    chan struct{}        // closed at its end
-	lost     error                // why the connection ended; constant when ended is closed
-}
+	sent  chan *client.Sending // from all to confirm, in order
+	count int                  // all's
 
-// receive passes on the refusals until the connection ends, and throws them away
-// when the context is done.
-func (s *sending) receive(ctx context.Context) {
-	defer close(s.ended)
-	for {
-		m, err := s.client.Receive(context.WithoutCancel(ctx))
-		if err != nil {
-			s.lost = err
-			return
-		}
-		if refusal, ok := m.(*protocol.Error); ok {
-			select {
-			case s.refusals <- refusal:
-			case <-ctx.Done():
-			}
-		}
-	}
+	// confirm's.
+	ended     chan struct{} // closed at its end
+	confirmed int
+	refused   int
+	last      *client.SendError // the last refusal
+	lost      error             // why it stopped before the end
 }
 
 // all sends the texts, and stops at the first that cannot be sent.
@@ -133,85 +132,113 @@ func (s *sending) all(ctx context.Context, texts *texts) error {
 			if !more {
 				return texts.err
 			}
-			err := s.client.Send(ctx, s.receiver, text, s.prefix+strconv.Itoa(s.sent+1))
+			sending, err := s.client.SendAsync(ctx, s.receiver, text)
 			if err != nil {
 				return s.at(err)
 			}
-			s.sent++
-		case refusal := <-s.refusals:
-			s.refuse(refusal)
-		case <-s.ended:
-			return s.lost
+			s.count++
+			s.sent <- sending // confirm takes it, whatever becomes of it
 		case <-ctx.Done():
-			return fmt.Errorf("interrupted after %d messages", s.sent)
+			if state := s.client.State(); state.Phase == client.Closed {
+				return state.Err
+			}
+			return nil // confirm says why, or the caller knows
 		}
 	}
 }
 
 // at names the line that could not be sent.
 func (s *sending) at(err error) error {
-	if s.notes == nil {
+	if !s.lines {
 		return err
 	}
-	return fmt.Errorf("line %d: %w; sent before it: %d", s.sent+1, err, s.sent)
+	return fmt.Errorf("line %d: %w; sent before it: %d", s.count+1, err, s.count)
 }
 
-// settle waits until the server has read all that was sent, and then for the
-// refusals that may still be on their way.
-func (s *sending) settle(ctx context.Context, wait time.Duration) error {
-	read := make(chan error, 1)
-	pingCtx, cancel := context.WithCancel(ctx)
-	var pinging sync.WaitGroup
-	defer pinging.Wait()
-	defer cancel()
-	pinging.Go(func() { read <- s.client.Ping(pingCtx) })
-	var over <-chan time.Time
-	for s.refused < s.sent {
-		select {
-		case refusal := <-s.refusals:
-			s.refuse(refusal)
-		case err := <-read:
-			if err != nil {
-				return err
-			}
-			over = time.After(wait)
-		case <-s.ended:
-			return s.lost
-		case <-over:
-			return nil
-		case <-ctx.Done():
-			return fmt.Errorf("interrupted after %d messages", s.sent)
+// confirm waits for the answers, in order, until all have come or there will be no
+// more; then it stops the other.
+func (s *sending) confirm(ctx context.Context, stop func()) {
+	defer close(s.ended)
+	for sending := range s.sent {
+		if s.lost != nil {
+			continue
 		}
+		receipt, err := s.answer(ctx, sending)
+		refused, typed := errors.AsType[*client.SendError](err)
+		switch {
+		case err == nil:
+			err = s.print(receipt)
+			s.confirmed++
+		case typed && refused.Code != "":
+			err = nil
+			s.refuse(refused)
+		}
+		if s.lost = err; err != nil {
+			stop()
+		}
+	}
+}
+
+// answer waits for what the service says of one message.
+func (s *sending) answer(ctx context.Context, sending *client.Sending) (client.Receipt, error) {
+	limit := ctx
+	if s.options.wait > 0 {
+		var cancel context.CancelFunc
+		limit, cancel = context.WithTimeout(ctx, s.options.wait)
+		defer cancel()
+	}
+	receipt, err := sending.Wait(limit)
+	if limit.Err() == nil || ctx.Err() != nil || err == nil {
+		return receipt, err
+	}
+	if state := s.client.State(); state.Err != nil {
+		err = state.Err
+	}
+	return receipt, fmt.Errorf("no confirmation within %s: %w", s.options.wait, err)
+}
+
+func (s *sending) print(receipt client.Receipt) error {
+	var err error
+	switch {
+	case s.options.json:
+		frame := protocol.AppendJSON(nil, &protocol.Sent{Id: receipt.ID, Seq: receipt.Seq, At: receipt.At.UnixMilli()})
+		_, err = s.out.Write(append(frame, '\n'))
+	case s.options.verbose:
+		_, err = fmt.Fprintf(s.out, "kept as message %d of %s\n", receipt.Seq, s.receiver)
+	}
+	if err != nil {
+		return fmt.Errorf("printing: %w", err)
 	}
 	return nil
 }
 
-func (s *sending) refuse(refusal *protocol.Error) {
+func (s *sending) refuse(refusal *client.SendError) {
 	s.refused++
 	s.last = refusal
-	if s.notes == nil {
-		return
+	if s.lines {
+		line := s.confirmed + s.refused                                                                 // answers are taken in order
+		_, _ = fmt.Fprintf(s.notes, "line %d: %s: %s\n", line, refusal.Code, printable(refusal.Reason)) // the exit status says it too
 	}
-	where := "a message"
-	if number, ok := strings.CutPrefix(refusal.Id, s.prefix); ok {
-		where = "line " + number
-	}
-	_, _ = fmt.Fprintf(s.notes, "%s: %s: %s\n", where, refusal.Code, printable(refusal.Reason)) // the exit status says it too
 }
 
-// outcome is the one line that the command ends with.
+// outcome is the one line that the command ends with; err is why not all were sent.
 func (s *sending) outcome(err error) error {
+	if err == nil || s.lost != nil {
+		err = s.lost
+	}
 	switch {
+	case err != nil && s.lines && s.lost != nil:
+		return fmt.Errorf("%w; %d of %d messages were confirmed", advised(err), s.confirmed, s.count)
 	case err != nil && s.refused > 0:
-		return fmt.Errorf("%w; %d of %d messages were refused", advised(err), s.refused, s.sent)
+		return fmt.Errorf("%w; %d of %d messages were refused", advised(err), s.refused, s.count)
 	case err != nil:
 		return advised(err)
 	case s.refused == 0:
 		return nil
 	}
-	action := advice(protocol.ErrorCode(s.last.Code))
-	if s.notes == nil {
+	action := advice(s.last.Code)
+	if !s.lines {
 		return fmt.Errorf("refused: %s: %s; %s", s.last.Code, printable(s.last.Reason), action)
 	}
-	return fmt.Errorf("%d of %d messages were refused, the last with %s; %s", s.refused, s.sent, s.last.Code, action)
+	return fmt.Errorf("%d of %d messages were refused, the last with %s; %s", s.refused, s.count, s.last.Code, action)
 }

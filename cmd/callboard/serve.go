@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"callboard/actors"
+	"callboard/protocol"
 	"callboard/transport"
 )
 
@@ -26,6 +27,9 @@ type serveOptions struct {
 	shards         int
 	logLevel       string
 	logFormat      string
+	inboxEntries   int
+	inboxBytes     int
+	store          storeOptions
 }
 
 func newServe() *cobra.Command {
@@ -38,9 +42,13 @@ closes all sessions evenly over the drain time, and exits. A second signal ends
 it at once.
 
 Users connect at ws://ADDRESS/ws/{id}. /healthz and /readyz answer whoever
-watches over the service.`,
+watches over the service.
+
+Messages are kept in the directory that --data names until every device of the
+receiver has them, for --retention-age at most. One service at a time uses it.`,
 		Example: `  callboard serve
-  callboard serve --listen 127.0.0.1:9000 --allow-origin https://app.example.org`,
+  callboard serve --listen 127.0.0.1:9000 --allow-origin https://app.example.org
+  callboard serve --data /var/lib/callboard --retention-age 168h`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), &o) },
 	}
@@ -51,6 +59,9 @@ watches over the service.`,
 	f.DurationVar(&o.drain, "drain", 10*time.Second, "time over which the sessions are closed at the end")
 	f.IntVar(&o.maxConnections, "max-connections", 100_000, "connections at once; one more gets 503")
 	f.IntVar(&o.shards, "shards", 16, "slices that the users are spread over, 1 to 4096")
+	f.IntVar(&o.inboxEntries, "inbox-entries", protocol.MaxInboxEntries, "messages that may wait in one inbox for a user whom no device has fetched them for; one more is refused")
+	f.IntVar(&o.inboxBytes, "inbox-bytes", protocol.MaxInboxBytes, "bytes of them")
+	o.store.flags(f)
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	return cmd
@@ -68,7 +79,25 @@ func serve(ctx context.Context, o *serveOptions) error {
 	if err := checkListen(o.listen, o.insecure); err != nil {
 		return err
 	}
-	system, err := actors.New(actors.Config{Shards: o.shards, Log: logger})
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
+	if err != nil {
+		return fmt.Errorf("%w; is another program there? --listen gives another address", err)
+	}
+	defer listener.Close()
+	inboxes, err := o.store.open(logger)
+	if err != nil {
+		return err
+	}
+	err = o.run(ctx, listener, inboxes, logger)
+	return errors.Join(err, inboxes.Close())
+}
+
+// run serves what comes to the listener.
+func (o *serveOptions) run(ctx context.Context, listener net.Listener, inboxes store, logger *slog.Logger) error {
+	system, err := actors.New(actors.Config{
+		Store: inboxes, Shards: o.shards, MaxInboxEntries: o.inboxEntries, MaxInboxBytes: o.inboxBytes,
+		ForgetDevicesAfter: o.store.retentionAge, Log: logger,
+	})
 	if err != nil {
 		return err
 	}
@@ -78,20 +107,21 @@ func serve(ctx context.Context, o *serveOptions) error {
 	if err != nil {
 		return errors.Join(err, stopSystem(system))
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
-	if err != nil {
-		return errors.Join(fmt.Errorf("%w; is another program there? --listen gives another address", err), stopSystem(system))
-	}
-	logger.Info("serving", slog.String("address", listener.Addr().String()), slog.String("version", buildVersion().String()))
+	logger.Info("serving", slog.String("address", listener.Addr().String()), slog.String("store", o.store.kind),
+		slog.String("version", buildVersion().String()))
 	go paceCollector(ctx) // ends with the context
 	err = server.Serve(ctx, listener, o.drain)
+	err = errors.Join(err, stopSystem(system))
 	logger.Info("stopped")
 	return err
 }
 
-// stopSystem ends the actors of a service that never served.
+// stopTimeout is how long the actors may take to end: what they have taken on is
+// committed by then.
+const stopTimeout = 5 * time.Second
+
 func stopSystem(system *actors.System) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	return system.Stop(ctx)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"syscall"
 	"unicode"
@@ -25,13 +26,14 @@ func (o *userOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.as, "as", "", "user id to connect as")
 }
 
-// dial connects to the service.
-func (o *userOptions) dial(ctx context.Context) (*client.Client, error) {
+// dial connects to the service. Once that has been possible, the client connects
+// again by itself.
+func (o *userOptions) dial(ctx context.Context, config client.Config) (*client.Client, error) {
 	user, err := parseUser("--as", o.as)
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.Dial(ctx, o.url, user)
+	c, err := client.Dial(ctx, o.url, user, config)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, fmt.Errorf("%w; start it there with 'callboard serve', or give another address with --url", err)
 	}
@@ -39,6 +41,24 @@ func (o *userOptions) dial(ctx context.Context) (*client.Client, error) {
 		return nil, advised(err)
 	}
 	return c, nil
+}
+
+// watch says when the connection is there, if there is something to be said then, and
+// when it is lost, once for each time; until the context is done or the client ends.
+func (o *userOptions) watch(ctx context.Context, c *client.Client, notes io.Writer, connected string) {
+	lost := false
+	for s := range c.States(ctx) {
+		switch {
+		case s.Phase == client.Connected:
+			lost = false
+			if connected != "" {
+				_, _ = fmt.Fprintln(notes, connected) // who has closed stderr wants none
+			}
+		case s.Phase == client.Disconnected && !lost:
+			lost = true
+			_, _ = fmt.Fprintf(notes, "connection lost: %s; connecting again\n", printable(s.Err.Error()))
+		}
+	}
 }
 
 // parseUser reads the user id that a flag has.
@@ -57,10 +77,16 @@ func parseUser(flag, value string) (protocol.UserID, error) {
 func advised(err error) error {
 	var code protocol.ErrorCode
 	if closed, ok := errors.AsType[*client.ClosedError](err); ok {
-		code = closed.Code.Word()
+		code = protocol.ErrorCode(closed.Reason) // the word, where a close code stands for several
+		if advice(code) == "" {
+			code = closed.Code.Word()
+		}
 	}
 	if refused, ok := errors.AsType[*client.RefusedError](err); ok {
 		code = refused.Code
+	}
+	if failed, ok := errors.AsType[*client.SendError](err); ok && failed.Code != "" {
+		code = failed.Code
 	}
 	if action := advice(code); action != "" {
 		return fmt.Errorf("%w; %s", err, action)

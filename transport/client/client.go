@@ -4,217 +4,155 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
-	"time"
-	"unicode/utf8"
-
-	"github.com/gorilla/websocket"
+	"sync/atomic"
 
 	"callboard/protocol"
 )
 
-// A Client is one connection of one user. Its methods may be called by many
+// A Client is one user on one device, for as long as the program wants: it connects,
+// and connects again whenever the connection is lost, until Close, or until the
+// service says that it should not come back. All methods may be called by many
 // goroutines at once.
 type Client struct {
-	ws *websocket.Conn // read by read, written with writing held, control frames and the end by anyone
+	address string
+	user    protocol.UserID
+	config  Config // constant
+	ids     *ids
 
-	writing sync.Mutex // one writer of messages at a time, as gorilla wants it
-	frame   []byte     // what is being written; writing guards it
+	room chan struct{}      // a place in the outbox: filled by who sends, emptied by finish
+	wake chan struct{}      // to run: there may be something to write
+	come chan struct{}      // to Messages: there may be something in the queue
+	stop context.CancelFunc // tells run to end
 
-	pinging sync.Mutex // one Ping at a time
-	pings   uint64     // how many there were; pinging guards it
-	pongs   chan string
+	receiving atomic.Bool // a Messages is running
 
-	messages chan protocol.Message // from read to Receive
-	ended    chan struct{}         // closed by read at its end
-	why      error                 // why read ended: its own until ended is closed, then constant
+	closing  sync.Once
+	farewell context.Context // how long to take over saying goodbye; set before stop is called
+	closeErr error           // what Close returns; run's until ended is closed
+	ended    chan struct{}   // closed when run and all that it started have ended
 
-	closing  chan struct{} // closed by Close: nobody waits for messages any more
-	close    sync.Once
-	closeErr error // what Close returns; close guards it
+	mu     sync.Mutex // held for moments, never while waiting; it guards what follows
+	outbox *outbox
+	intake *intake
+	states history
+	late   bool          // run will come back for acknowledgements that wait, by itself
+	over   chan struct{} // closed when err is set
+	err    error         // why the Client is at an end; nil: it is not
 }
 
-func newClient(ws *websocket.Conn) *Client {
+// What a Client says when it is not the server that said something.
+var (
+	// ErrReceiving is for a second Messages or Receive at the same time.
+	ErrReceiving = errors.New("another goroutine is receiving from this client already")
+
+	errUnacknowledged = errors.New("the service has not heard of the last acknowledgements: those messages come again")
+)
+
+// Dial connects as a user. The address is the server's, ws://host:port or
+// wss://host:port, with the path in front of /ws/ if a proxy adds one. The context
+// bounds the first connection alone. Who dials closes.
+//
+// If the first connection fails there is no Client: the error is a *RefusedError if
+// the server did not want to, a *ClosedError if it closed at once. A program that
+// may be started before its server uses New.
+func Dial(ctx context.Context, address string, user protocol.UserID, config Config) (*Client, error) {
+	c, life, err := prepare(address, user, config)
+	if err != nil {
+		return nil, err
+	}
+	first, err := c.connect(ctx)
+	if err != nil {
+		c.stop()
+		return nil, err
+	}
+	go c.run(life, first) // Close waits for its end
+	return c, nil
+}
+
+// New is Dial for a program that does not need the connection at once: it is made in
+// the background, and if it fails it is tried again. The error is one of the
+// arguments.
+func New(address string, user protocol.UserID, config Config) (*Client, error) {
+	c, life, err := prepare(address, user, config)
+	if err != nil {
+		return nil, err
+	}
+	go c.run(life, nil) // Close waits for its end
+	return c, nil
+}
+
+func prepare(address string, user protocol.UserID, config Config) (*Client, context.Context, error) {
+	if _, err := endpoint(address, user); err != nil {
+		return nil, nil, err
+	}
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, nil, fmt.Errorf("configuration of the client: %w", err)
+	}
+	life, stop := context.WithCancel(context.Background())
 	c := &Client{
-		ws:       ws,
-		pongs:    make(chan string, 1),
-		messages: make(chan protocol.Message),
-		ended:    make(chan struct{}),
-		closing:  make(chan struct{}),
+		address: address, user: user, config: config, ids: newIDs(),
+		room: make(chan struct{}, config.Outbox), wake: make(chan struct{}, 1), come: make(chan struct{}, 1),
+		stop: stop, ended: make(chan struct{}), over: make(chan struct{}),
+		outbox: newOutbox(), intake: newIntake(config.Cursor),
 	}
-	ws.SetReadLimit(protocol.MaxReceiveBytes)
-	ws.SetPongHandler(c.pong)
-	go c.read() // Close waits for its end
-	return c
+	c.become(State{Phase: Connecting})
+	return c, life, nil
 }
 
-// Send writes a message to receiver. With an id, of 1 to
-// protocol.MaxMessageIDBytes, a refusal can be told from others; without one it is
-// sent nameless. A nil error says that the message was handed to the network,
-// and no more.
+// Cursor is the number of the last message that the program has acknowledged; 0 if
+// nothing is known of it. Given as Config.Cursor to another Client it goes on there.
+func (c *Client) Cursor() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.intake.done
+}
+
+// Close ends the Client: it writes the acknowledgements that are due, says goodbye
+// and waits for the server's answer, until the context is done and for
+// protocol.CloseTimeout at most. When it returns, every goroutine of the Client has
+// ended, and so has every other call, most with ErrClosed.
 //
-// A *protocol.FrameError says that the message is not one that the server would
-// take, and was not sent. One write takes protocol.WriteTimeout at most; if it, or
-// the context, ends in the middle of a frame, the connection is of no use any more.
-func (c *Client) Send(ctx context.Context, receiver protocol.UserID, content, id string) error {
-	if err := check(receiver, content, id); err != nil {
-		return err
-	}
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	c.frame = protocol.AppendJSON(c.frame[:0], &protocol.Send{Receiver: string(receiver), Content: content, Id: id})
-	if len(c.frame) > protocol.MaxFrameBytes {
-		size := len(c.frame)
-		return &protocol.FrameError{
-			Code: protocol.CodeTooLarge, ID: id, Field: "content",
-			Reason: fmt.Sprintf("content: the frame would have %d bytes, the limit is %d", size, protocol.MaxFrameBytes),
-		}
-	}
-	if err := c.ws.SetWriteDeadline(deadline(ctx, protocol.WriteTimeout)); err != nil {
-		return fmt.Errorf("sending: %w", err)
-	}
-	return c.wrote(ctx, c.ws.WriteMessage(websocket.TextMessage, c.frame))
-}
-
-// check refuses what the server would refuse, or would get in another form than
-// the caller meant.
-func check(receiver protocol.UserID, content, id string) error {
-	if _, err := protocol.ParseUserID(string(receiver)); err != nil {
-		return &protocol.FrameError{Code: protocol.CodeInvalidUserID, Field: "receiver", Reason: "receiver: " + err.Error()}
-	}
-	if id != "" {
-		if _, err := protocol.ParseMessageID(id); err != nil {
-			return &protocol.FrameError{Code: protocol.CodeInvalidMessage, Field: "id", Reason: err.Error()}
-		}
-	}
-	if !utf8.ValidString(content) {
-		return &protocol.FrameError{Code: protocol.CodeInvalidUTF8, ID: id, Field: "content", Reason: "content: not valid UTF-8"}
-	}
-	return nil
-}
-
-// wrote turns the outcome of a write into what the caller is told: if the
-// connection has been closed, why.
-func (c *Client) wrote(ctx context.Context, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case !errors.Is(err, websocket.ErrCloseSent):
-		return fmt.Errorf("sending: %w", err)
-	}
-	select {
-	case <-c.ended:
-		return c.end()
-	case <-c.closing:
-		return ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// Receive returns the next message, a *protocol.Receive or, as the answer to a
-// Send that was refused, a *protocol.Error. It waits for one until the context is
-// done; that ends this call and nothing else.
-//
-// The error is a *ClosedError if the server has closed the connection, and
-// ErrClosed after Close.
-func (c *Client) Receive(ctx context.Context) (protocol.Message, error) {
-	select {
-	case m := <-c.messages:
-		return m, nil
-	case <-c.ended:
-		return nil, c.end()
-	case <-c.closing:
-		return nil, ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// Ping asks the server for a sign of life and waits for it: when it returns nil
-// the server has read everything that was sent before. Somebody has to call
-// Receive meanwhile, for the answer comes behind the messages.
-func (c *Client) Ping(ctx context.Context) error {
-	c.pinging.Lock()
-	defer c.pinging.Unlock()
-	c.pings++
-	mark := strconv.FormatUint(c.pings, 10)
-	err := c.ws.WriteControl(websocket.PingMessage, []byte(mark), deadline(ctx, protocol.WriteTimeout))
-	if err := c.wrote(ctx, err); err != nil {
-		return err
-	}
-	for {
-		select {
-		case answered := <-c.pongs:
-			if answered == mark { // another is that of a Ping that gave up
-				return nil
-			}
-		case <-c.ended:
-			return c.end()
-		case <-c.closing:
-			return ErrClosed
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// pong passes a pong on to Ping. If one is there already, it is of a Ping that
-// gave up.
-func (c *Client) pong(mark string) error {
-	select {
-	case <-c.pongs:
-	default:
-	}
-	c.pongs <- mark // read is the only one who fills it
-	return nil
-}
-
-// Close says goodbye and waits for the server's answer, until the context is done
-// and for protocol.CloseTimeout at most. It ends every other call, throws away
-// what was not received, and lets the connection go in any case: the error, nil if
-// the server had closed already, only says that the server did not answer.
+// What Send has not confirmed by then stays unconfirmed: wait for it before. The
+// error says that the service may not have heard of the last acknowledgements.
 func (c *Client) Close(ctx context.Context) error {
-	c.close.Do(func() {
-		close(c.closing)
-		ctx, cancel := context.WithTimeout(ctx, protocol.CloseTimeout)
-		defer cancel()
-		goodbye := websocket.FormatCloseMessage(int(protocol.CloseNormal), string(protocol.CodeNormal))
-		err := c.ws.WriteControl(websocket.CloseMessage, goodbye, deadline(ctx, protocol.CloseTimeout))
-		if err == nil || errors.Is(err, websocket.ErrCloseSent) {
-			select {
-			case <-c.ended:
-			case <-ctx.Done():
-			}
-		}
-		_ = c.ws.Close() // said what was to say; nobody is left to hear of an error
-		<-c.ended
-		if _, closed := errors.AsType[*ClosedError](c.why); !closed {
-			c.closeErr = fmt.Errorf("closing: %w", c.why)
-		}
+	c.closing.Do(func() {
+		c.farewell = ctx
+		c.stop()
 	})
+	<-c.ended
 	return c.closeErr
 }
 
-// end is why the connection ended. It may be called when ended is closed.
-func (c *Client) end() error {
-	select {
-	case <-c.closing:
-		return ErrClosed
-	default:
-		return c.why
+// acknowledge notes what the program has done with.
+func (c *Client) acknowledge(last, age uint64) {
+	c.mu.Lock()
+	c.intake.acknowledge(last, age)
+	some, now := c.intake.owes()
+	hurry := now || some && !c.late
+	c.mu.Unlock()
+	if hurry {
+		signal(c.wake)
 	}
 }
 
-// deadline is the earlier one of the context's and the one after limit.
-func deadline(ctx context.Context, limit time.Duration) time.Time {
-	at := time.Now().Add(limit)
-	if earlier, ok := ctx.Deadline(); ok && earlier.Before(at) {
-		return earlier
+// end makes the Client say why from now on.
+func (c *Client) end(err error) {
+	c.mu.Lock()
+	c.err = err
+	close(c.over)
+	for _, s := range c.outbox.drain() {
+		s.finish(Receipt{}, s.failure(err))
 	}
-	return at
+	c.mu.Unlock()
+	c.become(State{Phase: Closed, Err: err})
+}
+
+// signal wakes who waits on a channel with room for one.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // woken already
+	}
 }

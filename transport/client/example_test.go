@@ -2,40 +2,151 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
 
 	"callboard/actors"
-	"callboard/protocol"
+	"callboard/actors/inbox/memory"
 	"callboard/transport"
 	"callboard/transport/client"
 )
 
-// User 2 listens, and user 1 writes. Errors are left out for the overview; a
-// program looks at every one.
+// User 1 writes to user 2, who connects later. Errors are left out for the overview;
+// a program looks at every one.
 func Example() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	address, stop := start(ctx)
 	defer stop()
 
-	receiver, _ := client.Dial(ctx, address, "2")
-	sender, _ := client.Dial(ctx, address, "1")
-
-	_ = sender.Send(ctx, "2", "hello", "m-1")
-	m, _ := receiver.Receive(ctx)
-	got := m.(*protocol.Receive)
-	fmt.Printf("%s: %s\n", got.Sender, got.Content)
-
+	sender, _ := client.Dial(ctx, address, "1", client.Config{})
+	receipt, _ := sender.Send(ctx, "2", "hello")
+	fmt.Printf("kept as message %d\n", receipt.Seq)
 	_ = sender.Close(ctx)
+
+	receiver, _ := client.Dial(ctx, address, "2", client.Config{Device: "phone"})
+	for m, err := range receiver.Messages(ctx) {
+		if err != nil {
+			break
+		}
+		fmt.Printf("%s: %s\n", m.Sender, m.Content)
+		m.Ack() // for the loop is left here, and does not ask for the next
+		break
+	}
 	_ = receiver.Close(ctx)
-	// Output: 1: hello
+	// Output:
+	// kept as message 1
+	// 1: hello
+}
+
+// A loop that runs as long as the program: a message is acknowledged when its body
+// has been gone through.
+func ExampleClient_Messages() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	address, stop := start(ctx)
+	defer stop()
+	c, err := client.Dial(ctx, address, "1", client.Config{Device: "laptop"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = c.Close(ctx) }()
+	for _, text := range []string{"one", "two", "three"} {
+		if _, err := c.Send(ctx, "1", text); err != nil { // to oneself
+			fmt.Println(err)
+		}
+	}
+
+	quiet, enough := context.WithCancel(ctx)
+	defer enough()
+	for m, err := range c.Messages(quiet) {
+		if gap, ok := errors.AsType[*client.GapError](err); ok {
+			fmt.Println("missing:", gap.First, "to", gap.Last) // and goes on
+			continue
+		}
+		if err != nil {
+			fmt.Println("the end:", err)
+			break
+		}
+		fmt.Println(m.Seq, m.Content)
+		if m.Content == "three" {
+			enough() // as a signal would
+		}
+	}
+	fmt.Println("acknowledged up to", c.Cursor())
+	// Output:
+	// 1 one
+	// 2 two
+	// 3 three
+	// the end: context canceled
+	// acknowledged up to 3
+}
+
+// Many messages on their way at once, each confirmed by itself.
+func ExampleClient_SendAsync() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	address, stop := start(ctx)
+	defer stop()
+	c, err := client.Dial(ctx, address, "1", client.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = c.Close(ctx) }()
+
+	var sendings []*client.Sending
+	for i := range 100 {
+		sending, err := c.SendAsync(ctx, "2", fmt.Sprint(i))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		sendings = append(sendings, sending)
+	}
+	confirmed := 0
+	for _, sending := range sendings {
+		if _, err := sending.Wait(ctx); err == nil {
+			confirmed++
+		}
+	}
+	fmt.Println(confirmed, "confirmed")
+	// Output: 100 confirmed
+}
+
+// An id of the program's own makes a repetition harmless, even by another process.
+func ExampleWithID() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	address, stop := start(ctx)
+	defer stop()
+	c, err := client.Dial(ctx, address, "1", client.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = c.Close(ctx) }()
+
+	for _, text := range []string{"your order is paid", "your order is paid", "your order is lost"} {
+		receipt, err := c.Send(ctx, "2", text, client.WithID("order-17-paid"))
+		if refused, ok := errors.AsType[*client.SendError](err); ok {
+			fmt.Println("refused:", refused.Code)
+			continue
+		}
+		fmt.Println("message", receipt.Seq)
+	}
+	// Output:
+	// message 1
+	// message 1
+	// refused: conflict
 }
 
 // start stands for 'callboard serve'.
 func start(ctx context.Context) (address string, stop func()) {
-	system, _ := actors.New(actors.Config{})
+	system, _ := actors.New(actors.Config{Store: memory.New(memory.Config{})})
 	server, _ := transport.New(system, transport.Config{})
 	listener, _ := net.Listen("tcp", "127.0.0.1:0")
 	serving, cancel := context.WithCancel(ctx)
@@ -46,8 +157,8 @@ func start(ctx context.Context) (address string, stop func()) {
 	}()
 	address = "ws://" + listener.Addr().String()
 	for { // the listener is there before the service is ready
-		if first, err := client.Dial(ctx, address, "1"); err == nil {
-			_ = first.Close(ctx)
+		if first, err := client.DialConn(ctx, address, "1", client.ConnConfig{}); err == nil {
+			first.Abort()
 			break
 		}
 	}

@@ -1,0 +1,266 @@
+package inboxtest
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"callboard/actors/inbox"
+)
+
+// Disk is where a Store keeps its inboxes, with trouble to order. One goroutine uses it.
+type Disk interface {
+	Faults
+	Power
+
+	// Open opens a Store with what the disk has. The one before was closed.
+	Open() (Store, error)
+}
+
+// Faults are the failures of a Disk.
+type Faults interface {
+	// Fail makes the disk fail from some moment soon on, now and then or for good. Work
+	// ends that.
+	Fail(rng *rand.Rand)
+	Work()
+}
+
+// Power is the power of a Disk.
+type Power interface {
+	// Crash has the power go off at some moment soon. Crashed reports whether it did;
+	// Restart brings up a disk with all that was synced, and some of what was not.
+	Crash(rng *rand.Rand)
+	Crashed() bool
+	Restart(rng *rand.Rand)
+}
+
+// Store is one that can be closed, and checked.
+type Store interface {
+	inbox.Store
+	Close() error
+
+	// Check says what is wrong inside, or nothing.
+	Check() error
+}
+
+var (
+	oneSeed = flag.Int64("inboxtest.seed", -1, "run Crashes with this seed alone")
+	seeds   = flag.Int("inboxtest.seeds", defaultSeeds(), "how many seeds Crashes runs; INBOXTEST_SEEDS is the default, or 1000")
+)
+
+func defaultSeeds() int {
+	if n, err := strconv.Atoi(os.Getenv("INBOXTEST_SEEDS")); err == nil {
+		return n
+	}
+	return 1000
+}
+
+// Crashes runs a Store on disks that crash and fail, one run for each seed. After each crash
+// and each failure everything confirmed must be there, nothing else but the batch that was
+// under way, that one as a whole or not at all, and it must stay so.
+func Crashes(t *testing.T, disk func(t testing.TB) Disk) {
+	t.Helper()
+	if *oneSeed >= 0 {
+		runSeed(t, disk(t), uint64(*oneSeed), true)
+		return
+	}
+	const parts = 8 // to use all cores, and to be looked at one by one
+	for part := range parts {
+		t.Run(fmt.Sprint("part ", part), func(t *testing.T) {
+			t.Parallel()
+			for seed := part; seed < *seeds && !t.Failed(); seed += parts {
+				runSeed(t, disk(t), uint64(seed), false)
+			}
+		})
+	}
+}
+
+func runSeed(t *testing.T, disk Disk, seed uint64, loud bool) {
+	t.Helper()
+	r := &run{disk: disk, rng: rand.New(rand.NewPCG(seed, 0)), certain: model{}}
+	if loud {
+		r.log = t.Logf
+	}
+	if err := r.run(); err != nil {
+		t.Errorf("seed %d: %v\nreplay it with -run '^%s$' -inboxtest.seed %d -v", seed, err, root(t.Name()), seed)
+	}
+}
+
+// root is the name of the test without those of its parts.
+func root(name string) string {
+	name, _, _ = strings.Cut(name, "/")
+	return name
+}
+
+// run is one seed's.
+type run struct {
+	disk  Disk
+	store Store
+	rng   *rand.Rand
+	log   func(format string, args ...any)
+
+	certain  model   // what is there as long as the process lives
+	possible []model // what a power loss may go back to, besides
+}
+
+// commitsPerRun is short, since what goes wrong goes wrong early or needs a full disk.
+const commitsPerRun = 24
+
+func (r *run) run() (err error) {
+	if r.store, err = r.disk.Open(); err != nil {
+		return fmt.Errorf("opening a new store: %w", err)
+	}
+	defer func() {
+		r.disk.Work()
+		if r.store != nil {
+			_ = r.store.Close() // after a failure it may say so
+		}
+	}()
+	for range commitsPerRun {
+		switch r.rng.IntN(10) {
+		case 0:
+			r.note("the power will go off")
+			r.disk.Crash(r.rng)
+		case 1:
+			r.note("the disk will fail")
+			r.disk.Fail(r.rng)
+		}
+		longest := 40
+		if r.rng.IntN(4) == 0 {
+			longest = 20_000 // so that logs end and tables are written
+		}
+		if err := r.commit(randomBatch(seeded{r.rng}, r.certain, longest)); err != nil {
+			return err
+		}
+	}
+	return r.reopen()
+}
+
+func (r *run) note(format string, args ...any) {
+	if r.log != nil {
+		r.log(format, args...)
+	}
+}
+
+// commit commits a batch and finds out what became of it.
+func (r *run) commit(batch *inbox.Batch) error {
+	after := r.certain.clone()
+	after.apply(batch)
+	err := r.store.Commit(batch)
+	r.note("commit of %d appends, %d moves, %d trims: %v", len(batch.Appends), len(batch.Moves), len(batch.Trims), err)
+	switch {
+	case r.disk.Crashed():
+		return r.restart(after)
+	case err != nil:
+		return r.mend(after)
+	}
+	if len(batch.Appends)+len(batch.Trims) == 0 && len(batch.Moves) > 0 {
+		r.possible = append(r.possible, r.certain) // the disk may not have it yet
+	} else {
+		r.possible = nil
+	}
+	r.certain = after
+	return nil
+}
+
+// restart goes on after a power loss, in the middle of a commit.
+func (r *run) restart(after model) error {
+	_ = r.store.Close() // it writes to a disk that nobody will read
+	r.store = nil
+	r.disk.Restart(r.rng)
+	store, err := r.disk.Open()
+	if err != nil {
+		return fmt.Errorf("opening the store after a power loss: %w", err)
+	}
+	r.store = store
+	if err := r.settle(append(slices.Clone(r.possible), r.certain, after)); err != nil {
+		return fmt.Errorf("after a power loss: %w", err)
+	}
+	return r.reopen()
+}
+
+// mend goes on after a commit that failed: the disk works again after a while.
+func (r *run) mend(after model) error {
+	if r.rng.IntN(2) == 0 {
+		// What was not in the batch can be read, or says that it cannot; what was in it
+		// must not be told one way and turn out another.
+		if text, err := textOf(r.store, users); err == nil {
+			if err := r.either(text, []model{r.certain, after}); err != nil {
+				return fmt.Errorf("while the disk fails: %w", err)
+			}
+			after = r.certain
+		}
+		if err := r.store.Commit(&inbox.Batch{}); err == nil {
+			r.note("the disk works again by itself")
+			return r.mended(after)
+		}
+	}
+	r.disk.Work()
+	if err := r.store.Commit(&inbox.Batch{}); err != nil && !r.disk.Crashed() {
+		return fmt.Errorf("the disk works again, and the store does not: %w", err)
+	}
+	return r.mended(after)
+}
+
+func (r *run) mended(after model) error {
+	if r.disk.Crashed() {
+		return r.restart(after)
+	}
+	if err := r.settle([]model{r.certain, after}); err != nil {
+		return fmt.Errorf("after a failure of the disk: %w", err)
+	}
+	return nil
+}
+
+// reopen checks that what is there stays there.
+func (r *run) reopen() error {
+	r.disk.Work()
+	err := r.store.Close()
+	r.note("closed: %v", err)
+	r.store = nil
+	states := []model{r.certain}
+	if r.disk.Crashed() {
+		r.disk.Restart(r.rng)
+		states = slices.Concat(r.possible, states)
+	}
+	store, err := r.disk.Open()
+	if err != nil {
+		return fmt.Errorf("opening the store again: %w", err)
+	}
+	r.store = store
+	if err := r.settle(states); err != nil {
+		return fmt.Errorf("opened again: %w", err)
+	}
+	return nil
+}
+
+// settle finds out which of some states the Store is in.
+func (r *run) settle(states []model) error {
+	text, err := textOf(r.store, users)
+	if err == nil {
+		err = r.either(text, states)
+	}
+	if err == nil {
+		err = r.store.Check()
+	}
+	return err
+}
+
+func (r *run) either(text string, states []model) error {
+	var wanted []string
+	for i, s := range slices.Backward(states) {
+		want := s.text(users)
+		if want == text {
+			r.note("state %d of %d", i+1, len(states))
+			r.certain, r.possible = s, nil
+			return nil
+		}
+		wanted = append(wanted, want)
+	}
+	return fmt.Errorf("the store has\n%swant\n%s", text, strings.Join(wanted, "or\n"))
+}

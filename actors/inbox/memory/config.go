@@ -1,0 +1,36 @@
+package memory
+
+import "fmt"
+
+// DefaultMaxBytes is the default of Config.MaxBytes.
+const DefaultMaxBytes = 256 << 20
+
+// Remembered is how many messages of a user Find still knows after they went.
+const Remembered = 128
+
+// Config says what a Store may cost. The zero Config has the defaults.
+type Config struct {
+	// MaxBytes is how much memory all inboxes together may take, in bytes, about:
+	// messages, users and devices are counted with what they cost besides their
+	// strings. A Commit that would go beyond it is answered with inbox.ErrFull.
+	// 0 means DefaultMaxBytes.
+	MaxBytes int64
+}
+
+// validate fills in the defaults. A limit below 1 is a fault of the program.
+func (c *Config) validate() {
+	if c.MaxBytes < 0 {
+		panic(fmt.Sprintf("memory.Config.MaxBytes is %d: give a number of bytes, or 0 for the default", c.MaxBytes))
+	}
+	if c.MaxBytes == 0 {
+		c.MaxBytes = DefaultMaxBytes
+	}
+}
+
+// What things cost in memory besides their strings, in bytes: measured by
+// TestIdleUserCostsLittle, and rounded up.
+const (
+	userCost   = 160
+	deviceCost = 48
+	entryCost  = 192 // the message, its place in the inbox, and its place in the index of ids
+)

@@ -1,0 +1,146 @@
+package pebble
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"callboard/actors/inbox"
+	"callboard/protocol"
+)
+
+// maxMoves is how many moves may be held in memory until the disk has them. One more makes
+// the commit wait for the disk.
+const maxMoves = 4096
+
+var errReadOnly = errors.New("the store is open for reading only")
+
+// Commit implements inbox.Store. After an error, Open, Read and Find return it for the
+// users in the batch, until a Commit has found out what the disk has; for the others they go
+// on, except while that takes place and, if it fails, until it succeeds. Every Commit tries, the
+// empty one too.
+func (s *Store) Commit(batch *inbox.Batch) error {
+	s.commit.Lock()
+	defer s.commit.Unlock()
+	if err := s.mend(); err != nil {
+		return fmt.Errorf("committing: %w", err)
+	}
+	if err := s.apply(batch); err != nil {
+		return fmt.Errorf("committing: %w", err)
+	}
+	return nil
+}
+
+// apply commits to a database that works. The caller holds commit.
+func (s *Store) apply(batch *inbox.Batch) error {
+	b := s.db.NewBatch()
+	if err := s.encode(b, batch); err != nil {
+		_ = b.Close() // nothing of it was applied
+		return err
+	}
+	s.counter++
+	if err := s.putPair(b, counterKey, s.counter, 0); err != nil {
+		_ = b.Close() // nothing of it was applied
+		return err
+	}
+
+	// A batch of moves alone is written, and synced with the next commit.
+	lazy := len(batch.Moves) > 0 && len(batch.Appends) == 0 && len(batch.Trims) == 0 &&
+		len(s.moves)+len(batch.Moves) <= maxMoves
+	s.flight.begin(batch)
+	defer s.flight.end()
+	s.db.fence.lazy.Store(lazy)
+	err := s.db.Apply(b, pebble.Sync)
+	s.db.fence.lazy.Store(false)
+	if err == nil {
+		err = s.db.broken() // to Pebble it was a success
+	}
+	if err != nil {
+		s.doubtAll(batch)
+		return refine(err)
+	}
+	_ = b.Close() // gives its memory back; it cannot fail
+
+	if !lazy {
+		s.moves = s.moves[:0]
+		return nil
+	}
+	for i := range batch.Moves {
+		s.moves = append(s.moves, numbered{s.counter, batch.Moves[i]})
+	}
+	select {
+	case s.moved <- struct{}{}:
+	default: // it has been told
+	}
+	return nil
+}
+
+// encode puts a batch into one of Pebble's. The caller holds commit.
+func (s *Store) encode(b *pebble.Batch, batch *inbox.Batch) error {
+	for i := range batch.Appends {
+		a := &batch.Appends[i]
+		if !fits(a.User, a.Message.Sender) {
+			return errMisfit
+		}
+		if err := s.putEntry(b, a); err != nil {
+			return err
+		}
+	}
+	for i := range batch.Moves {
+		m := &batch.Moves[i]
+		if !fits(m.User, "") {
+			return errMisfit
+		}
+		if err := s.putMove(b, m); err != nil {
+			return err
+		}
+	}
+	return s.putTrims(b, batch)
+}
+
+// putEntry writes an entry and its id. The entry is encoded into the batch's own memory.
+func (s *Store) putEntry(b *pebble.Batch, a *inbox.Append) error {
+	m := a.Message
+	s.scratch = appendEntryKey(s.scratch[:0], a.User, m.Seq)
+	op := b.SetDeferred(len(s.scratch), entryValueBytes(&a.Entry))
+	copy(op.Key, s.scratch)
+	putEntryValue(op.Value, &a.Entry)
+	if err := op.Finish(); err != nil || m.Id == "" {
+		return err
+	}
+	s.scratch = appendIDKey(s.scratch[:0], a.User, m.Sender, m.Id)
+	return s.putPair(b, s.scratch, m.Seq, 0)
+}
+
+// putMove writes where a device is, or deletes it.
+func (s *Store) putMove(b *pebble.Batch, m *inbox.Move) error {
+	s.scratch = appendDeviceKey(s.scratch[:0], m.User, m.Device.Name)
+	if m.Forget {
+		return b.Delete(s.scratch, nil)
+	}
+	return s.putPair(b, s.scratch, m.Device.Cursor, zigzag(m.Device.Seen))
+}
+
+func (s *Store) putPair(b *pebble.Batch, key []byte, first, second uint64) error {
+	op := b.SetDeferred(len(key), pairBytes(first, second))
+	copy(op.Key, key)
+	putPair(op.Value, first, second)
+	return op.Finish()
+}
+
+// doubtAll takes note that nobody knows whether a batch is on the disk.
+func (s *Store) doubtAll(batch *inbox.Batch) {
+	s.open.Lock()
+	defer s.open.Unlock()
+	s.doubt = map[protocol.UserID]struct{}{}
+	for i := range batch.Appends {
+		s.doubt[batch.Appends[i].User] = struct{}{}
+	}
+	for i := range batch.Moves {
+		s.doubt[batch.Moves[i].User] = struct{}{}
+	}
+	for i := range batch.Trims {
+		s.doubt[batch.Trims[i].User] = struct{}{}
+	}
+}

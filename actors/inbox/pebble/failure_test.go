@@ -1,0 +1,160 @@
+package pebble_test
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"callboard/actors/inbox"
+	"callboard/actors/inbox/inboxtest"
+)
+
+// append1 is a batch with the next message of an inbox that has the given head.
+func append1(user string, head, sum uint64) *inbox.Batch {
+	return &inbox.Batch{Appends: []inbox.Append{inboxtest.Entry("bob", head+1, sum, "", user)}}
+}
+
+func TestAFailedSyncIsNotConfirmedAndTheOthersReadOn(t *testing.T) {
+	files := &faulty{FS: vfs.NewCrashableMem()}
+	s := openStore(t, "data", smallConfig(files))
+	bobs := inboxtest.Fill(t, s, "bob", 1, "hello")
+	inboxtest.Fill(t, s, "alice", 1, "hello")
+	files.mu.Lock()
+	files.broken = func(name string) error {
+		if strings.HasPrefix(name, "sync ") {
+			return syscall.EIO
+		}
+		return nil
+	}
+	files.mu.Unlock()
+
+	err := s.Commit(append1("bob", 1, bobs[0].Sum))
+	if !errors.Is(err, syscall.EIO) || errors.Is(err, inbox.ErrFull) {
+		t.Fatalf("Commit on a disk that does not sync: %v", err)
+	}
+	if err := s.Commit(&inbox.Batch{}); !errors.Is(err, syscall.EIO) {
+		t.Errorf("the probe: %v", err)
+	}
+	if state, err := s.Open("alice"); err != nil || state.Head != 1 {
+		t.Errorf("alice's inbox, which is sure: %+v, %v", state, err)
+	}
+	if state, err := s.Open("bob"); !errors.Is(err, syscall.EIO) {
+		t.Errorf("bob's inbox, which nobody knows: %+v, %v", state, err)
+	}
+
+	files.mu.Lock()
+	files.broken = nil
+	files.mu.Unlock()
+	if err := s.Commit(&inbox.Batch{}); err != nil {
+		t.Fatalf("the disk works again: %v", err)
+	}
+	state, err := s.Open("bob")
+	if err != nil || state.Head < 1 || state.Head > 2 {
+		t.Errorf("bob's inbox: %+v, %v", state, err)
+	}
+	if err := verify(s); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNothingReachesTheDiskAfterAFailure(t *testing.T) {
+	files := &faulty{FS: vfs.NewCrashableMem()}
+	s := openStore(t, "data", smallConfig(files))
+	big := inboxtest.Fill(t, s, "bob", 20, strings.Repeat("x", 2000)) // a flush is near
+	files.mu.Lock()
+	files.failures, files.err = 1, syscall.ENOSPC
+	files.mu.Unlock()
+	if err := s.Commit(append1("bob", 20, big[19].Sum)); !errors.Is(err, inbox.ErrFull) {
+		t.Fatalf("Commit on a full disk: %v", err)
+	}
+	files.mu.Lock()
+	before := files.changes
+	files.mu.Unlock()
+	if err := s.Close(); err == nil {
+		t.Error("Close of a store that lost something says nothing")
+	}
+	if files.changes != before {
+		t.Errorf("%d changes were tried after the one that failed", files.changes-before)
+	}
+}
+
+func TestMovesAloneAreOnTheDiskAMomentLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := vfs.NewCrashableMem()
+		s := openStore(t, "data", smallConfig(mem))
+		inboxtest.Fill(t, s, "bob", 3, "hello")
+		move := inbox.Move{User: "bob", Device: inbox.Device{Name: "phone", Cursor: 2}}
+		if err := s.Commit(&inbox.Batch{Moves: []inbox.Move{move}}); err != nil {
+			t.Fatal(err)
+		}
+		if n := devicesAfterCrash(t, mem); n != 0 {
+			t.Errorf("%d devices: a batch of moves alone waited for the disk", n)
+		}
+		time.Sleep(1100 * time.Millisecond)
+		synctest.Wait()
+		if n := devicesAfterCrash(t, mem); n != 1 {
+			t.Errorf("%d devices a moment later, want 1", n)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// devicesAfterCrash returns how many devices bob has if the power goes off now.
+func devicesAfterCrash(t *testing.T, mem *vfs.MemFS) int {
+	t.Helper()
+	s := openStore(t, "data", smallConfig(mem.CrashClone(vfs.CrashCloneCfg{})))
+	state, err := s.Open("bob")
+	if err != nil || state.Head != 3 {
+		t.Errorf("%+v, %v", state, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	return len(state.Devices)
+}
+
+func TestMovesAloneSurviveTheProcess(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	s := openStore(t, "data", smallConfig(mem))
+	inboxtest.Fill(t, s, "bob", 3, "hello")
+	move := inbox.Move{User: "bob", Device: inbox.Device{Name: "phone", Cursor: 2}}
+	if err := s.Commit(&inbox.Batch{Moves: []inbox.Move{move}}); err != nil {
+		t.Fatal(err)
+	}
+	// What was written is with the system, which outlives the process: all of it is kept.
+	left := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: newRNG()})
+	again := openStore(t, "data", smallConfig(left))
+	if state, err := again.Open("bob"); err != nil || len(state.Devices) != 1 {
+		t.Errorf("%+v, %v", state, err)
+	}
+}
+
+func TestConfirmedMovesSurviveAFailureOfTheDisk(t *testing.T) {
+	files := &faulty{FS: vfs.NewCrashableMem()}
+	s := openStore(t, "data", smallConfig(files))
+	inboxtest.Fill(t, s, "bob", 3, "hello")
+	inboxtest.Fill(t, s, "alice", 3, "hello")
+	move := inbox.Move{User: "bob", Device: inbox.Device{Name: "phone", Cursor: 2}}
+	if err := s.Commit(&inbox.Batch{Moves: []inbox.Move{move}}); err != nil {
+		t.Fatal(err)
+	}
+	files.mu.Lock()
+	files.failures, files.err = 1, syscall.EIO
+	files.mu.Unlock()
+	if err := s.Commit(&inbox.Batch{}); err == nil {
+		t.Fatal("the probe of a disk that fails succeeded")
+	}
+	if err := s.Commit(&inbox.Batch{}); err != nil {
+		t.Fatal(err)
+	}
+	if state, err := s.Open("bob"); err != nil || len(state.Devices) != 1 || state.Devices[0].Cursor != 2 {
+		t.Errorf("%+v, %v", state, err)
+	}
+}

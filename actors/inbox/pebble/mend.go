@@ -1,0 +1,135 @@
+package pebble
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"callboard/actors/inbox"
+)
+
+// mend makes sure that there is a database to commit to. Once the disk has failed it closes
+// what there is and opens what is on the disk. The caller holds commit.
+func (s *Store) mend() error {
+	switch {
+	case s.closed():
+		return inbox.ErrClosed
+	case s.config.ReadOnly:
+		return errReadOnly
+	case s.db != nil && s.db.broken() == nil:
+		return nil
+	}
+	if err := s.probe(); err != nil {
+		// The old database stays for those who read.
+		return fmt.Errorf("the disk does not work yet: %w", refine(err))
+	}
+	s.open.Lock()
+	defer s.open.Unlock()
+	if s.db != nil {
+		_ = s.db.close() // what it has to say is known
+		s.db = nil
+	}
+	db, err := s.openDatabase()
+	if err == nil {
+		err = s.restoreMoves(db)
+	}
+	if err != nil {
+		s.trouble = fmt.Errorf("opening %s again: %w", s.dir, refine(err))
+		return s.trouble
+	}
+	s.db, s.trouble, s.doubt = db, nil, nil
+	s.config.Log.Info("the disk works again", slog.String("dir", s.dir))
+	return nil
+}
+
+// probe asks whether it makes sense to close what can be read, to open it anew: that takes
+// about as much room as the log, and a disk that writes.
+func (s *Store) probe() error {
+	if s.db != nil && vfs.IsNoSpaceError(s.db.broken()) {
+		usage, err := s.config.FS.GetDiskUsage(s.dir)
+		if room := 4 * uint64(s.config.MemTableBytes); err == nil && usage.AvailBytes < room {
+			return fmt.Errorf("%w: %d bytes are free and %d are needed", inbox.ErrFull, usage.AvailBytes, room)
+		}
+	}
+	name := s.config.FS.PathJoin(s.dir, "probe.tmp")
+	file, err := s.config.FS.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(make([]byte, 4096))
+	return errors.Join(err, file.Sync(), file.Close(), s.config.FS.Remove(name))
+}
+
+// restoreMoves applies again the moves that were confirmed and that the disk does not have.
+func (s *Store) restoreMoves(db *database) error {
+	b := db.NewBatch()
+	for i := range s.moves {
+		if m := &s.moves[i]; m.commit > s.counter {
+			if err := s.putMove(b, &m.Move); err != nil {
+				return err
+			}
+		}
+	}
+	if !b.Empty() {
+		s.counter = s.moves[len(s.moves)-1].commit
+	}
+	if err := s.putPair(b, counterKey, s.counter, 0); err != nil {
+		return err
+	}
+	err := db.Apply(b, pebble.Sync)
+	if err == nil {
+		err = db.broken()
+	}
+	if err != nil {
+		_ = db.close()
+		return err
+	}
+	s.moves = s.moves[:0]
+	return b.Close()
+}
+
+// settleTime is how long after a batch of moves alone a power loss may still take them
+// back.
+const settleTime = time.Second
+
+// settle syncs moves that no other commit has synced. It runs until the Store is closed.
+func (s *Store) settle() {
+	timer := time.NewTimer(settleTime)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.quit:
+			return
+		case <-s.moved:
+		}
+		timer.Reset(settleTime)
+		select {
+		case <-s.quit:
+			return
+		case <-timer.C:
+		}
+		s.background(func() error {
+			if len(s.moves) == 0 {
+				return nil
+			}
+			return s.apply(&inbox.Batch{})
+		})
+	}
+}
+
+// background does work of the Store's own between two commits, unless the disk has failed.
+// If it fails, the log has been told, and the next commit mends it.
+func (s *Store) background(work func() error) {
+	s.commit.Lock()
+	defer s.commit.Unlock()
+	if s.closed() || s.db == nil || s.db.broken() != nil {
+		return
+	}
+	if err := work(); err != nil && s.db.broken() == nil {
+		s.config.Log.Error("work on the inboxes failed; look at them with 'callboard inbox verify'", slog.Any("error", err))
+	}
+}

@@ -1,0 +1,184 @@
+package pebble
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"callboard/actors/inbox"
+	"callboard/protocol"
+)
+
+const (
+	// retainStep is how many entries retention takes while commits wait.
+	retainStep = 1000
+
+	// retainShare is how much more time retention rests than it works.
+	retainShare = 9
+)
+
+// taken is what a round of retention took.
+type taken struct{ entries, devices uint64 }
+
+// retain takes what is too old or too much, round after round, until the Store is closed.
+// It takes hold of the commit lock for one step at a time.
+func (s *Store) retain() {
+	timer := time.NewTimer(s.config.RetentionInterval)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.quit:
+			return
+		case <-timer.C:
+		}
+		took, err := s.retainRound()
+		switch {
+		case err != nil:
+			s.config.Log.Warn("a round of retention ended early", slog.Any("error", err))
+		case took != taken{}:
+			s.config.Log.Info("retention took messages",
+				slog.Uint64("entries", took.entries), slog.Uint64("devices", took.devices))
+		}
+		timer.Reset(s.config.RetentionInterval)
+	}
+}
+
+// retainRound goes through all users once, resting now and then.
+func (s *Store) retainRound() (taken, error) {
+	var took taken
+	limit := s.config.Now().Add(-s.config.RetentionAge).UnixMilli()
+	for from := []byte{userSpace}; from != nil; {
+		began := time.Now()
+		users, next, err := s.page(from)
+		if err != nil {
+			return took, fmt.Errorf("reading the inboxes: %w", err)
+		}
+		for i := range users {
+			if s.overdue(&users[i], limit) {
+				if err := s.retainUser(users[i].ID, limit, &took); err != nil {
+					return took, err
+				}
+			}
+		}
+		from = next
+		if from != nil && !s.rest(time.Since(began)) {
+			return took, nil
+		}
+	}
+	return took, nil
+}
+
+// rest waits in proportion to the work done. It reports whether the Store is still open.
+func (s *Store) rest(worked time.Duration) bool {
+	timer := time.NewTimer(min(retainShare*worked, time.Second))
+	defer timer.Stop()
+	select {
+	case <-s.quit:
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// overdue reports whether there is anything of a user's to take.
+func (s *Store) overdue(u *User, limit int64) bool {
+	return u.Head > u.Floor && u.Oldest < limit || s.surplus(u) > u.Floor ||
+		slices.ContainsFunc(u.Devices, func(d inbox.Device) bool { return gone(d, u.Floor, limit) })
+}
+
+// surplus is up to which number the entries are too many. Those that no device has are
+// not among them: to refuse more of these is the service's decision, with inbox_full.
+func (s *Store) surplus(u *User) uint64 {
+	keep := uint64(s.config.RetentionEntries)
+	if u.Head < keep {
+		return 0
+	}
+	var had uint64
+	for _, d := range u.Devices {
+		had = max(had, d.Cursor)
+	}
+	return min(u.Head-keep, had)
+}
+
+// gone reports whether a device can be forgotten: it was not seen for as long as messages are kept,
+// and nothing is left of what it has, so that it misses nothing and sees nothing twice should
+// it come back as a new one.
+func gone(d inbox.Device, floor uint64, limit int64) bool { return d.Seen < limit && d.Cursor <= floor }
+
+// retainUser takes a user's surplus, step by step.
+func (s *Store) retainUser(user protocol.UserID, limit int64, took *taken) error {
+	for {
+		began := time.Now()
+		more, err := false, error(nil)
+		s.background(func() error {
+			more, err = s.retainSome(user, limit, took)
+			return err
+		})
+		if err != nil || !more || !s.rest(time.Since(began)) {
+			return inUser(user, err)
+		}
+	}
+}
+
+// retainSome takes at most retainStep entries and reports whether there are more to take. The
+// caller holds commit, so that the inbox stays as it is read here.
+func (s *Store) retainSome(user protocol.UserID, limit int64, took *taken) (more bool, err error) {
+	iter, err := s.db.userIter(user)
+	if err != nil {
+		return false, err
+	}
+	u, err := readUser(iter)
+	_ = iter.Close() // its error is readUser's
+	if err != nil {
+		return false, err
+	}
+	surplus := s.surplus(&u)
+	upTo := u.Floor
+	err = s.db.entries(user, u.Floor+1, func(seq uint64, value []byte) (bool, error) {
+		h, err := parseEntryHeader(value)
+		if err != nil || seq > surplus && h.at >= limit {
+			return false, err
+		}
+		if seq-u.Floor > retainStep {
+			more = true
+			return false, nil
+		}
+		upTo = seq
+		return true, nil
+	})
+	if err != nil {
+		return false, err
+	}
+
+	b := s.db.NewBatch()
+	count, err := s.putTrim(b, user, upTo, nil)
+	if err != nil {
+		_ = b.Close() // nothing of it was applied
+		return false, err
+	}
+	took.entries += count
+	for _, d := range u.Devices {
+		if gone(d, upTo, limit) {
+			took.devices++
+			if err := s.putMove(b, &inbox.Move{User: user, Device: d, Forget: true}); err != nil {
+				return false, err
+			}
+		}
+	}
+	// Nobody waits for this to be on the disk: what a power loss takes back is taken again.
+	if err := s.db.Apply(b, pebble.NoSync); err != nil {
+		return false, err
+	}
+	return more, b.Close()
+}
+
+// inUser says whose inbox it was.
+func inUser(user protocol.UserID, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("inbox of %s: %w", user, err)
+}

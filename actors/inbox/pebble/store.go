@@ -1,0 +1,155 @@
+package pebble
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"callboard/actors/inbox"
+	"callboard/protocol"
+)
+
+// Store keeps inboxes in a directory.
+type Store struct {
+	config Config
+	dir    string
+	lock   *pebble.Lock
+
+	commit  sync.Mutex // held by one commit, repair or step of retention at a time
+	counter uint64     // number of the newest commit; guarded by commit
+	moves   []numbered // those that a power loss would take back; guarded by commit
+	scratch []byte     // for keys; guarded by commit
+
+	open    sync.RWMutex                 // held by readers; db changes under the write lock, and commit
+	db      *database                    // nil after a repair that failed, and after Close
+	trouble error                        // why there is none
+	doubt   map[protocol.UserID]struct{} // whose state nobody knows since a commit failed; guarded by open
+
+	flight flight
+
+	quit  chan struct{} // closed by Close
+	moved chan struct{} // told of moves that are not on the disk yet
+	group sync.WaitGroup
+}
+
+var _ inbox.Store = (*Store)(nil)
+
+// numbered is a move, and the number of the commit that it was part of.
+type numbered struct {
+	commit uint64
+	inbox.Move
+}
+
+// Open opens the store in a directory, or creates one. It locks the directory, and reads
+// no more than what the last run had not brought into order: some tens of MiB at most.
+func Open(dir string, config Config) (*Store, error) {
+	config, err := config.complete()
+	if err != nil {
+		return nil, fmt.Errorf("configuring the store: %w", err)
+	}
+	lock, err := lockDirectory(dir, &config)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		config: config, dir: dir, lock: lock,
+		quit: make(chan struct{}), moved: make(chan struct{}, 1),
+	}
+	if s.db, err = s.openDatabase(); err != nil {
+		_ = lock.Close()
+		return nil, fmt.Errorf("opening %s: %w", dir, refine(err))
+	}
+	if !config.ReadOnly {
+		s.group.Go(s.settle)
+		s.group.Go(s.retain)
+	}
+	return s, nil
+}
+
+// lockDirectory makes sure that no other process has the store.
+func lockDirectory(dir string, config *Config) (*pebble.Lock, error) {
+	if config.ReadOnly {
+		if _, err := config.FS.Stat(dir); err != nil {
+			return nil, fmt.Errorf("opening %s: %w", dir, err)
+		}
+	} else if err := makeDirectory(config.FS, dir); err != nil {
+		return nil, fmt.Errorf("creating %s: %w", dir, refine(err))
+	}
+	lock, err := pebble.LockDirectory(dir, config.FS)
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) && isLocked(dir, config.FS) || alreadyHeld(err) {
+		return nil, fmt.Errorf("%w: %s; stop the service that uses it, or give another directory", ErrLocked, dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("locking %s: %w", dir, refine(err))
+	}
+	return lock, nil
+}
+
+// openDatabase opens what the disk has and checks that this program can read it.
+func (s *Store) openDatabase() (*database, error) {
+	db, err := openDatabase(s.dir, s.lock, &s.config)
+	if err != nil {
+		return nil, err
+	}
+	err = s.checkVersion(db)
+	if err == nil {
+		s.counter, _, err = db.pair(counterKey)
+	}
+	if err != nil {
+		_ = db.close()
+		return nil, err
+	}
+	return db, nil
+}
+
+// Close waits for what runs, and closes the files. Every call from then on returns
+// inbox.ErrClosed.
+func (s *Store) Close() error {
+	s.commit.Lock()
+	if s.closed() {
+		s.commit.Unlock()
+		return inbox.ErrClosed
+	}
+	close(s.quit)
+	s.commit.Unlock()
+	s.group.Wait()
+
+	s.commit.Lock()
+	defer s.commit.Unlock()
+	s.open.Lock()
+	defer s.open.Unlock()
+	var err error
+	if s.db != nil {
+		err = s.db.close()
+		s.db = nil
+	}
+	s.trouble = inbox.ErrClosed
+	if unlock := s.lock.Close(); err == nil {
+		err = unlock
+	}
+	if err != nil {
+		return fmt.Errorf("closing %s: %w", s.dir, refine(err))
+	}
+	return nil
+}
+
+func (s *Store) closed() bool {
+	select {
+	case <-s.quit:
+		return true
+	default:
+		return false
+	}
+}
+
+// refine says which of the sentinels of package inbox an error is.
+func refine(err error) error {
+	if vfs.IsNoSpaceError(err) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w: %w", inbox.ErrFull, err)
+	}
+	return err
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"callboard/cmd/callboard/bench"
+)
+
+func newChaos() *cobra.Command {
+	config, asJSON := bench.ChaosConfig{}, false
+	cmd := &cobra.Command{
+		Use:   "chaos",
+		Short: "Kill a service under load, and look for what is lost",
+		Long: `Start a service of its own and kill it (SIGKILL) --rounds times under load, while
+users send to each other and their devices stall, start again and lose their
+connections. In the end every message that was confirmed must have been seen by
+every device of its receiver, once and in order.
+
+Exit status 1 says that it was not, and where the service's data and log are.`,
+		Example: `  callboard bench chaos --rounds 100
+  callboard bench chaos --users 50 --rate 5000 --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := self(&config.Program); err != nil {
+				return err
+			}
+			line := bench.NewLine(cmd.ErrOrStderr())
+			config.Progress = line.Show
+			result, err := bench.Chaos(cmd.Context(), config)
+			line.Clear()
+			return conclude(cmd.OutOrStdout(), asJSON, result, err)
+		},
+	}
+	f := cmd.Flags()
+	f.IntVar(&config.Rounds, "rounds", 10, "how often the service is killed under load")
+	f.IntVar(&config.Users, "users", 20, "users, each of whom sends and is sent to")
+	f.IntVar(&config.Devices, "devices", 3, "devices of each user, besides the one that sends")
+	f.IntVar(&config.Window, "window", 32, "messages of each user that may be unconfirmed")
+	f.IntVar(&config.Rate, "rate", 2000, "messages each second, all together")
+	f.Uint64Var(&config.Seed, "seed", 0, "what decides what happens, though not when; 0 for another each time")
+	f.DurationVar(&config.Settle, "settle", time.Minute, "how long messages may take to arrive after the last kill")
+	f.BoolVar(&asJSON, "json", false, "print a JSON object")
+	return cmd
+}
+
+func newStall() *cobra.Command {
+	config, asJSON := bench.StallConfig{}, false
+	cmd := &cobra.Command{
+		Use:   "stall",
+		Short: "Let many devices stall, and watch the service's memory",
+		Long: `Start a service of its own, send --rate messages a second to each of --users
+devices, and after --warmup let all of them stall: they acknowledge nothing any
+more. After --duration they catch up.
+
+Exit status 1 says that the service's memory grew by more than --tolerance while
+they stalled, or that they did not get everything, in order. With --url and
+--server-pid a service that runs already is used.`,
+		Example: `  callboard bench stall --users 1000 --rate 10 --duration 1m`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if config.URL == "" && config.PID != 0 {
+				return fmt.Errorf("--server-pid is given and --url is not: give both, or none to start a service")
+			}
+			if config.URL == "" {
+				if err := self(&config.Program); err != nil {
+					return err
+				}
+			}
+			line := bench.NewLine(cmd.ErrOrStderr())
+			config.Progress = line.Show
+			result, err := bench.Stall(cmd.Context(), config)
+			line.Clear()
+			return conclude(cmd.OutOrStdout(), asJSON, result, err)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&config.URL, "url", "", "address of a service that runs already, ws://host:port")
+	f.IntVar(&config.PID, "server-pid", 0, "its process, on this machine")
+	f.IntVar(&config.Users, "users", 1000, "devices that stall, each of another user")
+	f.IntVar(&config.Senders, "senders", 16, "users who send to them")
+	f.IntVar(&config.Rate, "rate", 10, "messages each second to each device")
+	f.IntVar(&config.Size, "size", 64, "bytes of each text")
+	f.DurationVar(&config.Warmup, "warmup", 15*time.Second, "how long the devices keep up before")
+	f.DurationVar(&config.Duration, "duration", time.Minute, "how long they stall")
+	f.DurationVar(&config.Settle, "settle", time.Minute, "how long they may take to catch up")
+	f.IntVar(&config.Tolerance, "tolerance", 10, "percent by which the service's memory may grow")
+	f.StringVar((*string)(&config.Protocol), "protocol", string(bench.Proto), "what is spoken: json or proto")
+	f.BoolVar(&asJSON, "json", false, "print a JSON object")
+	return cmd
+}
+
+// self is the program that runs: what it starts is itself.
+func self(program *string) error {
+	path, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program, to start a service: %w", err)
+	}
+	*program = path
+	return nil
+}

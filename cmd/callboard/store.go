@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"callboard/actors/inbox"
+	"callboard/actors/inbox/memory"
+	"callboard/actors/inbox/pebble"
+)
+
+// storeOptions are the flags that say where inboxes are kept, and for how long.
+type storeOptions struct {
+	kind             string
+	data             string
+	retentionAge     time.Duration
+	retentionEntries int
+	cacheMiB         int
+}
+
+func (o *storeOptions) flags(f *pflag.FlagSet) {
+	f.StringVar(&o.kind, "store", "pebble", "where inboxes are kept: pebble (on disk) or memory (a pure relay: nothing survives the process)")
+	f.StringVar(&o.data, "data", "./callboard-data", "directory of the pebble store")
+	f.DurationVar(&o.retentionAge, "retention-age", 30*24*time.Hour, "how long a message is kept")
+	f.IntVar(&o.retentionEntries, "retention-entries", 100_000, "how many messages of one inbox are kept that some device has fetched")
+	f.IntVar(&o.cacheMiB, "store-cache", 64, "memory for what is read from the store, in MiB")
+}
+
+// store is an inbox.Store with its end.
+type store interface {
+	inbox.Store
+	Close() error
+}
+
+// open opens the store that the flags name.
+func (o *storeOptions) open(logger *slog.Logger) (store, error) {
+	switch {
+	case o.kind == "memory":
+		return memory.New(memory.Config{}), nil
+	case o.kind != "pebble":
+		return nil, fmt.Errorf("--store %q: give pebble or memory", o.kind)
+	case o.data == "":
+		return nil, errors.New("--data is empty: give the directory to keep inboxes in")
+	case o.retentionAge < time.Minute:
+		return nil, fmt.Errorf("--retention-age is %s: give at least 1m", o.retentionAge)
+	case o.retentionEntries < 1:
+		return nil, fmt.Errorf("--retention-entries is %d: give at least 1", o.retentionEntries)
+	case o.cacheMiB < 1:
+		return nil, fmt.Errorf("--store-cache is %d: give at least 1", o.cacheMiB)
+	}
+	return pebble.Open(o.data, pebble.Config{
+		CacheBytes:   int64(o.cacheMiB) << 20,
+		RetentionAge: o.retentionAge, RetentionEntries: o.retentionEntries,
+		Log: logger,
+	})
+}
