@@ -224,10 +224,11 @@ type storageFailure struct {
 	cause   error  // for operators
 }
 
-// Ready returns nil, or why the service cannot do what it is for at the moment.
+// Ready returns nil, or why the service cannot do what it is for at the moment: what
+// clients are told, which an *Error in it is, and the cause, which is for operators.
 func (s *System) Ready() error {
 	if failure := s.storage.Load(); failure != nil {
-		return fmt.Errorf("%s: %w", failure.refusal.Code, failure.cause)
+		return fmt.Errorf("%w (%w)", failure.refusal, failure.cause)
 	}
 	return nil
 }

@@ -260,7 +260,8 @@ func (s *session) welcome(msg *attached) *protocol.Connect {
 		User: string(s.link.user), Device: s.hello.Device, Session: strconv.FormatUint(s.number, 10),
 		Cursor: &msg.cursor, Head: msg.head, Gap: msg.gap, Window: uint32(s.attach().window),
 		Limits: &protocol.Limits{
-			FrameBytes: protocol.MaxFrameBytes, UserIdBytes: protocol.MaxUserIDBytes, MessageIdBytes: protocol.MaxMessageIDBytes,
+			FrameBytes: protocol.MaxFrameBytes, ContentBytes: protocol.MaxContentBytes, WindowBytes: protocol.MaxWindowBytes,
+			Devices: protocol.MaxDevices, UserIdBytes: protocol.MaxUserIDBytes, MessageIdBytes: protocol.MaxMessageIDBytes,
 			InFlight: uint32(config.MaxInFlight), Sessions: uint32(config.MaxSessionsPerUser),
 			PingIntervalMs: uint32(config.PingInterval.Milliseconds()), MissedPongs: protocol.MissedPongs,
 		},
@@ -271,8 +272,11 @@ func (s *session) welcome(msg *attached) *protocol.Connect {
 func (s *session) gapped(gap *protocol.Gap) {
 	if s.state <= delivering {
 		s.last = max(s.last, gap.Last)
+		if s.link.dialect == V1 {
+			s.link.written.Store(s.last)
+		}
 		s.wrote(s.conn.Write(&protocol.Error{
-			Code:   string(protocol.CodeGap),
+			Code: string(protocol.CodeGap), Gap: gap,
 			Reason: fmt.Sprintf("messages %d to %d were removed by retention before this device had them", gap.First, gap.Last),
 		}))
 	}

@@ -15,7 +15,6 @@ const (
 	CodeUnknownType    ErrorCode = "unknown_type"
 	CodeInvalidUserID  ErrorCode = "invalid_user_id"
 	CodeSenderMismatch ErrorCode = "sender_mismatch"
-	CodeNotConnected   ErrorCode = "not_connected"
 	CodeUnavailable    ErrorCode = "unavailable"
 	CodeInternal       ErrorCode = "internal"
 	CodeConflict       ErrorCode = "conflict"
@@ -86,11 +85,6 @@ var codes = [...]CodeRow{
 		Code:    CodeSenderMismatch,
 		Meaning: "The SEND claims another sender than the user who is connected.",
 		Action:  "Leave the sender out; the server sets it.",
-	},
-	{
-		Code:    CodeNotConnected,
-		Meaning: "The receiver has no session, and nothing keeps the message for later.",
-		Action:  "Tell the user, or send it again later.",
 	},
 	{
 		Code:      CodeUnavailable,

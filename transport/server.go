@@ -153,6 +153,10 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, http.StatusServiceUnavailable, protocol.CodeDraining, "the service is starting or shutting down")
 		return
 	}
+	if why, ok := errors.AsType[*actors.Error](s.system.Ready()); ok { // the cause is in the log
+		writeProblem(w, http.StatusServiceUnavailable, why.Code, why.Reason)
+		return
+	}
 	_, _ = w.Write([]byte("ok\n"))
 }
 

@@ -13,7 +13,7 @@ import (
 func newChaos() *cobra.Command {
 	config, asJSON := bench.ChaosConfig{}, false
 	cmd := &cobra.Command{
-		Use:   "chaos",
+		Use:   "chaos [-- flags of serve]",
 		Short: "Kill a service under load, and look for what is lost",
 		Long: `Start a service of its own and kill it (SIGKILL) --rounds times under load, while
 users send to each other and their devices stall, start again and lose their
@@ -22,9 +22,10 @@ every device of its receiver, once and in order.
 
 Exit status 1 says that it was not, and where the service's data and log are.`,
 		Example: `  callboard bench chaos --rounds 100
-  callboard bench chaos --users 50 --rate 5000 --json`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+  callboard bench chaos --users 50 --rate 5000 --json -- --shards 4`,
+		Args: serveFlags,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			config.Args = args
 			if err := self(&config.Program); err != nil {
 				return err
 			}
@@ -50,7 +51,7 @@ Exit status 1 says that it was not, and where the service's data and log are.`,
 func newStall() *cobra.Command {
 	config, asJSON := bench.StallConfig{}, false
 	cmd := &cobra.Command{
-		Use:   "stall",
+		Use:   "stall [-- flags of serve]",
 		Short: "Let many devices stall, and watch the service's memory",
 		Long: `Start a service of its own, send --rate messages a second to each of --users
 devices, and after --warmup let all of them stall: they acknowledge nothing any
@@ -60,8 +61,9 @@ Exit status 1 says that the service's memory grew by more than --tolerance while
 they stalled, or that they did not get everything, in order. With --url and
 --server-pid a service that runs already is used.`,
 		Example: `  callboard bench stall --users 1000 --rate 10 --duration 1m`,
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args:    serveFlags,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			config.Args = args
 			if config.URL == "" && config.PID != 0 {
 				return fmt.Errorf("--server-pid is given and --url is not: give both, or none to start a service")
 			}
@@ -91,6 +93,15 @@ they stalled, or that they did not get everything, in order. With --url and
 	f.StringVar((*string)(&config.Protocol), "protocol", string(bench.Proto), "what is spoken: json or proto")
 	f.BoolVar(&asJSON, "json", false, "print a JSON object")
 	return cmd
+}
+
+// serveFlags lets nothing through but what stands behind --, which the service that is
+// started gets.
+func serveFlags(cmd *cobra.Command, args []string) error {
+	if before := cmd.ArgsLenAtDash(); len(args) > 0 && before != 0 {
+		return fmt.Errorf("%q is no flag: flags for the service stand behind --, like -- --shards 4", args[0])
+	}
+	return nil
 }
 
 // self is the program that runs: what it starts is itself.

@@ -40,4 +40,12 @@ func TestRetryAfterIsBounded(t *testing.T) {
 			t.Errorf("asked for %v it waits %v", asked, wait)
 		}
 	}
+	var most time.Duration
+	for range 1000 {
+		b := backoff{least: time.Second, most: time.Second}
+		most = max(most, b.next(&RefusedError{RetryAfter: 7 * time.Second}))
+	}
+	if most < 7500*time.Millisecond {
+		t.Errorf("all who were asked to stay away for 7 s come back after at most %v", most)
+	}
 }

@@ -215,6 +215,37 @@ func TestMessageIsAcknowledgedWhenTheLoopAsksForTheNext(t *testing.T) {
 	})
 }
 
+func TestManualAckIsLeftToTheProgram(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		c := s.client(client.Config{ManualAck: true})
+		p, _ := s.open(&protocol.Connect{Window: 64})
+		p.brings(1, 3)
+		loop, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var all []*client.Message
+		for m, err := range c.Messages(loop) {
+			if err == nil {
+				all = append(all, m)
+			}
+		}
+		if len(all) != 3 || c.Cursor() != 0 {
+			t.Errorf("%d messages came, and %d are acknowledged", len(all), c.Cursor())
+		}
+
+		all[1].Ack()
+		all[0].Ack()
+
+		p.wants(&protocol.Ack{Seq: 2})
+		if c.Cursor() != 2 {
+			t.Errorf("the cursor is %d", c.Cursor())
+		}
+		if rest := p.ends(c); len(rest) > 0 {
+			t.Errorf("the client wrote %v", rest)
+		}
+	})
+}
+
 func TestReceiveKeepsWhatItsHandlerFailedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
@@ -399,6 +430,30 @@ func TestServerThatDrainsIsComeBackTo(t *testing.T) {
 	}
 }
 
+func TestConnectionThatLastedMakesThePauseShortAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		c := s.client(client.Config{})
+		for range 12 {
+			s.refuse(http.StatusServiceUnavailable, protocol.CodeDraining, nil)
+		}
+		p, _ := s.open(&protocol.Connect{})
+		time.Sleep(3 * time.Second)
+		p.cut()
+		for range 5 {
+			state := phase(t, c, client.Disconnected)
+			if wait := state.Retry.Sub(state.Since); wait > 100*time.Millisecond {
+				t.Errorf("the pause is %v", wait)
+			}
+			p, _ = s.open(&protocol.Connect{})
+			time.Sleep(3 * time.Second)
+			p.cut()
+			synctest.Wait()
+		}
+		closes(t, c)
+	})
+}
+
 func TestRetryAfterIsHonoured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
@@ -442,12 +497,21 @@ func TestTrafficKeepsAConnectionAndSilenceEndsIt(t *testing.T) {
 				s := newStage(t)
 				c := s.client(client.Config{})
 				p, _ := s.open(&protocol.Connect{Limits: &protocol.Limits{PingIntervalMs: 10_000}})
-				go func() { _, _ = p.next() }() // takes the pongs
+				pongs := 0
+				p.ws.SetPongHandler(func(string) error {
+					pongs++
+					return nil
+				})
+				go func() { _, _ = p.next() }()
 				for range 30 {
 					time.Sleep(20 * time.Second)
 					if err := p.ws.WriteControl(9, nil, time.Now().Add(time.Second)); err != nil {
 						t.Fatal(err)
 					}
+				}
+				synctest.Wait()
+				if pongs != 30 {
+					t.Errorf("%d pongs for 30 pings", pongs)
 				}
 				last(p)
 				began := time.Now()
@@ -643,6 +707,36 @@ func TestSameIDIsTheSameMessage(t *testing.T) {
 		if rest := p.ends(c); len(rest) > 0 {
 			t.Errorf("it was sent twice: %v", rest)
 		}
+	})
+}
+
+func TestMessageGoesOutAsLongAsSomebodyWaitsForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		c := s.client(client.Config{})
+		first, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		send := func(ctx context.Context) {
+			_, err := c.Send(ctx, "2", "hello", client.WithID("a"))
+			ended <- err
+		}
+		go send(first)
+		synctest.Wait()
+		go send(t.Context())
+		synctest.Wait()
+
+		cancel()
+
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		p, _ := s.open(&protocol.Connect{})
+		p.send()
+		p.write(&protocol.Sent{Id: "a", Seq: 1})
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		p.ends(c)
 	})
 }
 

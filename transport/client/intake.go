@@ -184,7 +184,7 @@ func (i *intake) acknowledge(last, age uint64) {
 	for ; age < i.age; age++ {
 		last = min(last, i.restored[age%maxAges])
 	}
-	i.done = max(i.done, min(last, i.seen))
+	i.done = max(i.done, last)
 }
 
 // owes reports whether the server should hear of acknowledgements at all, and

@@ -109,7 +109,7 @@ type run struct {
 }
 
 // commitsPerRun is short, since what goes wrong goes wrong early or needs a full disk.
-const commitsPerRun = 24
+const commitsPerRun = 20
 
 func (r *run) run() (err error) {
 	if r.store, err = r.disk.Open(); err != nil {

@@ -101,25 +101,26 @@ type faulty struct {
 	err       error
 	crash     func() *vfs.MemFS // asked before each operation; returns what is left if it is the last
 	crashed   *vfs.MemFS
-	changes   int // operations that were tried
-	failed    int // and those of them that failed
-	broken    func(name string) error
+	changes   int                     // operations that were tried
+	broken    func(name string) error // the fault of one, if it has one; may wait
 }
 
 // change is asked before each change of the disk.
 func (f *faulty) change(name string) error {
+	f.mu.Lock()
+	broken := f.broken
+	f.mu.Unlock()
+	if broken != nil {
+		if err := broken(name); err != nil {
+			return err
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.changes++
 	if f.crash != nil {
 		if left := f.crash(); left != nil {
 			f.crashed, f.crash = left, nil
-		}
-	}
-	if f.broken != nil {
-		if err := f.broken(name); err != nil {
-			f.failed++
-			return err
 		}
 	}
 	if f.failures == 0 {
@@ -129,7 +130,6 @@ func (f *faulty) change(name string) error {
 		return nil
 	}
 	f.failures--
-	f.failed++
 	return f.err
 }
 

@@ -158,3 +158,52 @@ func TestConfirmedMovesSurviveAFailureOfTheDisk(t *testing.T) {
 		t.Errorf("%+v, %v", state, err)
 	}
 }
+
+func TestACommitThatWaitsForAFlushThatFailsReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		files := &faulty{FS: vfs.NewCrashableMem()}
+		s := openStore(t, "data", smallConfig(files))
+		fail := make(chan struct{})
+		files.mu.Lock()
+		files.broken = func(name string) error {
+			if strings.HasPrefix(name, "create ") && strings.HasSuffix(name, ".sst") {
+				<-fail
+				return syscall.EIO
+			}
+			return nil
+		}
+		files.mu.Unlock()
+
+		result := make(chan error, 1)
+		confirmed := uint64(0)
+		go func() {
+			sum := uint64(0)
+			for {
+				a := inboxtest.Entry("bob", confirmed+1, sum, "", strings.Repeat("x", 10_000))
+				if err := s.Commit(&inbox.Batch{Appends: []inbox.Append{a}}); err != nil {
+					result <- err
+					return
+				}
+				confirmed, sum = confirmed+1, a.Sum
+			}
+		}()
+		synctest.Wait() // the log is full, and the commit waits
+		close(fail)
+		if err := <-result; !errors.Is(err, syscall.EIO) {
+			t.Errorf("%v", err)
+		}
+		files.mu.Lock()
+		files.broken = nil
+		files.mu.Unlock()
+		if err := s.Commit(&inbox.Batch{}); err != nil {
+			t.Error(err)
+		}
+		state, err := s.Open("bob")
+		if err != nil || state.Head < confirmed || state.Head > confirmed+1 || confirmed < 5 {
+			t.Errorf("%d were confirmed: %+v, %v", confirmed, state, err)
+		}
+		if err := errors.Join(verify(s), s.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}

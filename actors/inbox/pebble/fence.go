@@ -1,13 +1,13 @@
 package pebble
 
 import (
+	"errors"
 	"io/fs"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -44,8 +44,8 @@ type fall struct {
 	err  error
 }
 
-func newFence(fs vfs.FS, onFall func(*fall)) *fence {
-	return &fence{FS: fs, onFall: onFall, release: make(chan struct{})}
+func newFence(files vfs.FS, onFall func(*fall)) *fence {
+	return &fence{FS: files, onFall: onFall, release: make(chan struct{})}
 }
 
 // attempt changes something on the disk, unless the fence has fallen. It never returns an
@@ -175,7 +175,7 @@ func (f *fence) Remove(name string) error {
 	var missing error
 	f.attempt(false, "removing "+name, func() error {
 		err := f.FS.Remove(name)
-		if oserror.IsNotExist(err) {
+		if errors.Is(err, fs.ErrNotExist) {
 			missing, err = err, nil
 		}
 		return err

@@ -192,7 +192,10 @@ func TestVerifyNamesWhatIsBroken(t *testing.T) {
 			for _, err := range broken.Users(t.Context()) {
 				_ = err
 			}
-			if state, err := broken.Open("alice"); err != nil || state.Head != 3 {
+			if err := broken.Commit(&inbox.Batch{Trims: []inbox.Trim{{User: "bob", UpTo: 3}, {User: "alice", UpTo: 1}}}); err != nil {
+				t.Errorf("the broken inbox is in the way of another: %v", err)
+			}
+			if state, err := broken.Open("alice"); err != nil || state.Head != 3 || state.Floor != 1 {
 				t.Errorf("the other inbox: %+v, %v", state, err)
 			}
 		})

@@ -53,14 +53,15 @@ func (s *Store) retainRound() (taken, error) {
 	for from := []byte{userSpace}; from != nil; {
 		began := time.Now()
 		users, next, err := s.page(from)
-		if err != nil {
+		if err != nil && next == nil {
 			return took, fmt.Errorf("reading the inboxes: %w", err)
+		}
+		if err != nil { // the others are to be had all the same
+			s.config.Log.Error("an inbox cannot be read; look at it with 'callboard inbox verify'", slog.Any("error", err))
 		}
 		for i := range users {
 			if s.overdue(&users[i], limit) {
-				if err := s.retainUser(users[i].ID, limit, &took); err != nil {
-					return took, err
-				}
+				s.retainUser(users[i].ID, limit, &took)
 			}
 		}
 		from = next
@@ -108,17 +109,17 @@ func (s *Store) surplus(u *User) uint64 {
 // it come back as a new one.
 func gone(d inbox.Device, floor uint64, limit int64) bool { return d.Seen < limit && d.Cursor <= floor }
 
-// retainUser takes a user's surplus, step by step.
-func (s *Store) retainUser(user protocol.UserID, limit int64, took *taken) error {
-	for {
+// retainUser takes a user's surplus, step by step. What goes wrong is logged.
+func (s *Store) retainUser(user protocol.UserID, limit int64, took *taken) {
+	for more := true; more; {
 		began := time.Now()
-		more, err := false, error(nil)
-		s.background(func() error {
+		more = false
+		s.background(func() (err error) {
 			more, err = s.retainSome(user, limit, took)
-			return err
-		})
-		if err != nil || !more || !s.rest(time.Since(began)) {
 			return inUser(user, err)
+		})
+		if more && !s.rest(time.Since(began)) {
+			return
 		}
 	}
 }

@@ -3,6 +3,7 @@ package pebble
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -34,11 +35,27 @@ func (s *Store) putTrims(b *pebble.Batch, batch *inbox.Batch) error {
 		}
 	}
 	for user, number := range upTo {
-		if _, err := s.putTrim(b, user, number, fresh[user]); err != nil {
-			return fmt.Errorf("trimming the inbox of %s: %w", user, err)
+		if err := s.putWholeTrim(b, user, number, fresh[user]); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// putWholeTrim writes a trim, or nothing if the inbox cannot be read. Then its entries stay:
+// one broken inbox must not keep the messages of all others in the batch from being kept.
+func (s *Store) putWholeTrim(b *pebble.Batch, user protocol.UserID, upTo uint64, fresh []*inbox.Append) error {
+	trim := s.db.NewBatch()
+	_, err := s.putTrim(trim, user, upTo, fresh)
+	if err != nil {
+		s.config.Log.Error("an inbox cannot be trimmed; look at it with 'callboard inbox verify'",
+			slog.String("user", string(user)), slog.Any("error", err))
+	} else if !trim.Empty() {
+		if err := b.Apply(trim, nil); err != nil {
+			return err
+		}
+	}
+	return trim.Close()
 }
 
 // putTrim deletes a user's entries up to a number, with their ids, and writes the new

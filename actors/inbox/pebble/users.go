@@ -94,26 +94,28 @@ func (s *Store) page(from []byte) (users []User, next []byte, err error) {
 	return users, next, errors.Join(err, iter.Close())
 }
 
-func readPage(iter *pebble.Iterator, from []byte) (users []User, next []byte, err error) {
+// readPage goes on behind an inbox that it cannot read, and says so in broken.
+func readPage(iter *pebble.Iterator, from []byte) (users []User, next []byte, broken error) {
 	for range pageUsers {
 		iter.SetBounds(from, []byte{lastSpace})
 		if !iter.First() {
-			return users, nil, iter.Error()
+			return users, nil, errors.Join(broken, iter.Error())
 		}
 		id, _, err := userOf(iter.Key())
 		if err != nil {
-			return users, nil, err
+			return users, nil, errors.Join(broken, err)
 		}
 		from = appendPrefix(nil, id, endKind)
 		iter.SetBounds(appendPrefix(nil, id, 0), appendPrefix(nil, id, lastKind))
 		u, err := readUser(iter)
-		if err != nil {
-			return users, nil, inUser(id, err)
+		if err == nil {
+			err = u.readOldest(iter)
 		}
-		if err := u.readOldest(iter); err != nil {
-			return users, nil, inUser(id, err)
+		if err != nil {
+			broken = errors.Join(broken, inUser(id, err))
+			continue
 		}
 		users = append(users, u)
 	}
-	return users, from, nil
+	return users, from, broken
 }

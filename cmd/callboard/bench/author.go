@@ -105,9 +105,7 @@ func (a *author) open() error {
 		var ctx context.Context
 		ctx, a.reading = context.WithCancel(context.Background())
 		go func() { // ends with the client
-			for range c.Messages(ctx) {
-				continue
-			}
+			_ = c.Receive(ctx, func(context.Context, *client.Message) error { return nil }) // it ends when it should
 		}()
 	}
 	return nil

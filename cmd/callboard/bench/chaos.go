@@ -15,13 +15,14 @@ import (
 
 // ChaosConfig says what Chaos does.
 type ChaosConfig struct {
-	Program string // The callboard binary that is started and killed.
-	Rounds  int    // How often it is killed under load.
-	Users   int    // Each sends, and each is sent to.
-	Devices int    // Of each user, besides the one that sends.
-	Window  int    // Messages of a sender that are not confirmed yet.
-	Rate    int    // Messages each second, of all users together.
-	Seed    uint64 // Of all that is decided by chance; 0: another each time. The same seed does not give the same run: the processes have their own time.
+	Program string   // The callboard binary that is started and killed.
+	Args    []string // Further flags of serve.
+	Rounds  int      // How often it is killed under load.
+	Users   int      // Each sends, and each is sent to.
+	Devices int      // Of each user, besides the one that sends.
+	Window  int      // Messages of a sender that are not confirmed yet.
+	Rate    int      // Messages each second, of all users together.
+	Seed    uint64   // Of all that is decided by chance; 0: another each time. The same seed does not give the same run: the processes have their own time.
 	Settle  time.Duration
 
 	Progress func(Progress)
@@ -107,7 +108,7 @@ func Chaos(ctx context.Context, config ChaosConfig) (*ChaosResult, error) {
 	if err := needFiles(config.Users * (config.Devices + 1)); err != nil {
 		return nil, err
 	}
-	service, err := newService(config.Program, "--drain", "2s")
+	service, err := newService(config.Program, append([]string{"--drain", "2s"}, config.Args...)...)
 	if err != nil {
 		return nil, err
 	}

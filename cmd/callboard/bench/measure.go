@@ -146,8 +146,9 @@ func (l *load) settle(ctx context.Context) {
 func (l *load) halt() {
 	l.over.Store(true)
 	for _, p := range l.peers {
-		p.mu.Lock()   // who was about to send has done so
-		p.mu.Unlock() //nolint:staticcheck // waiting is all that is wanted
+		p.mu.Lock() // who was about to send has done so
+		p.credits, p.due = 0, nil
+		p.mu.Unlock()
 	}
 }
 

@@ -66,7 +66,7 @@ func (s *service) start() error {
 	if err != nil {
 		return err
 	}
-	defer log.Close() // the process has its own
+	defer func() { _ = log.Close() }() // the process has its own
 	args := append([]string{"serve", "--listen", s.address, "--data", filepath.Join(s.folder, "data"), "--log-level", "warn"}, s.args...)
 	s.cmd = exec.Command(s.program, args...) //nolint:noctx // it is killed when this run wants to, and by nothing else
 	s.cmd.Stdout, s.cmd.Stderr = log, log

@@ -13,7 +13,8 @@ import (
 
 // StallConfig says what Stall does.
 type StallConfig struct {
-	Program   string // The callboard binary that is started; empty: URL and PID are a service that runs.
+	Program   string   // The callboard binary that is started; empty: URL and PID are a service that runs.
+	Args      []string // Further flags of serve.
 	URL       string
 	PID       int
 	Users     int           // Devices that stall.
@@ -104,7 +105,7 @@ func Stall(ctx context.Context, config StallConfig) (*StallResult, error) {
 	if config.Program == "" {
 		return stall(ctx, config)
 	}
-	service, err := newService(config.Program)
+	service, err := newService(config.Program, config.Args...)
 	if err != nil {
 		return nil, err
 	}
