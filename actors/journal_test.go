@@ -490,3 +490,21 @@ func TestFailedCommitIsNotConfirmedInEitherStore(t *testing.T) {
 		}
 	})
 }
+
+// With a journal and without.
+func TestCrashInACommitIsAnswered(t *testing.T) {
+	inBubble(t, Config{MaxInFlight: 8}, func(w *world) {
+		alice, bob := w.device("alice", "phone"), w.device("bob", "phone")
+		w.store.crashes(1)
+		alice.sendID("bob", "one", "1")
+		synctest.Wait()
+		if got := alice.refused()["1"]; got != protocol.CodeInternal || alice.link.credits.Load() != 8 {
+			t.Errorf("alice was told %q, and has %d credits of 8", got, alice.link.credits.Load())
+		}
+		alice.sendID("bob", "one", "1")
+		synctest.Wait()
+		if got := bob.seqs(); !slices.Equal(got, upTo(1, 1)) {
+			t.Errorf("bob got %v", got)
+		}
+	})
+}

@@ -19,7 +19,7 @@ import (
 // everything is at rest. rapid prints the seed of a failure and shrinks it.
 func TestInboxIsAsItsModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		plan := rapid.SliceOfN(rapid.Custom(drawChange), 1, 60).Draw(rt, "plan")
+		plan := rapid.SliceOfN(rapid.Custom(drawChange), 1, 40).Draw(rt, "plan")
 		var fault string
 		config := Config{IdleAfter: time.Second, PingInterval: 100 * time.Hour, MaxInFlight: 4, Intensity: Intensity{Failures: 1000}}
 		inBubble(t, config, func(w *world) {

@@ -12,6 +12,8 @@ import (
 func TestInboxThatCannotBeOpenedRefusesAndComesBack(t *testing.T) {
 	inBubble(t, Config{PingInterval: time.Hour, MaxInFlight: 4}, func(w *world) {
 		alice := w.device("alice", "phone")
+		w.mail("bob", 2)
+		time.Sleep(time.Minute) // bob's actor has left
 		w.store.stops(errDisk)
 		seed, err := w.tryConnect("bob")
 		if !isCode(err, ErrUnavailableStore) {
@@ -27,8 +29,9 @@ func TestInboxThatCannotBeOpenedRefusesAndComesBack(t *testing.T) {
 		}
 		alice.sendID("bob", "one", "1")
 		alice.sendID("ghost", "two", "2")
+		alice.send("bob", "without an id")
 		time.Sleep(time.Minute)
-		if got := alice.refused(); got["1"] != protocol.CodeUnavailable || got["2"] != protocol.CodeUnavailable {
+		if got := alice.refused(); got["1"] != protocol.CodeUnavailable || got["2"] != protocol.CodeUnavailable || got[""] != protocol.CodeUnavailable {
 			t.Errorf("alice was refused %v", got)
 		}
 		if got := w.users(); got > 3 {
@@ -43,10 +46,10 @@ func TestInboxThatCannotBeOpenedRefusesAndComesBack(t *testing.T) {
 		alice.sendID("bob", "one", "1")
 		alice.sendID("ghost", "two", "2")
 		synctest.Wait()
-		if got := alice.confirmed(); got["1"] != 1 || got["2"] != 1 {
+		if got := alice.confirmed(); got["1"] != 3 || got["2"] != 1 {
 			t.Errorf("alice was confirmed %v and refused %v", got, alice.refused())
 		}
-		if got := w.device("bob", "phone").seqs(); !slices.Equal(got, upTo(1, 1)) {
+		if got := w.device("bob", "phone").seqs(); !slices.Equal(got, upTo(1, 3)) {
 			t.Errorf("bob got %v", got)
 		}
 		if got := alice.link.credits.Load(); got != 4 {
@@ -62,7 +65,7 @@ func TestReadThatFailsIsTriedAgain(t *testing.T) {
 	inBubble(t, Config{PingInterval: time.Hour}, func(w *world) {
 		w.mail("bob", 10)
 		bob, seed := w.v1("bob", &protocol.Connect{Device: "phone", Window: 4}), w.connect("bob")
-		w.store.stops(errDisk)
+		w.store.hides(true)
 		bob.ack(4)
 		before, _ := w.store.calls()
 		time.Sleep(30 * time.Second)
@@ -71,7 +74,7 @@ func TestReadThatFailsIsTriedAgain(t *testing.T) {
 			t.Errorf("bob got %v, and %d reads were tried in 30 s", got, after-before)
 		}
 		late := w.device("bob", "tablet") // the actor knows the inbox, only the entries cannot be read
-		w.store.stops(nil)
+		w.store.hides(false)
 		time.Sleep(retryEvery + time.Millisecond)
 		bob.ack(8)
 		for _, p := range []*peer{bob, seed, late} {

@@ -26,6 +26,9 @@ Every run uses users that nobody else has; what they sent stays in the store of
 the service until it is old enough.`,
 		Example: `  callboard bench relay --users 200 --window 16
   callboard bench chaos --rounds 10`,
+
+		SuggestionsMinimumDistance: 2,
+
 		Args: unknownCommand,
 		RunE: help,
 	}

@@ -39,21 +39,34 @@ func (o *inboxOptions) flags(cmd *cobra.Command) {
 }
 
 // report writes what a command found, as a table or as JSON.
-func (o *inboxOptions) report(out io.Writer, found any, table func(*tabwriter.Writer)) error {
+func (o *inboxOptions) report(out io.Writer, found any, fill func(*table)) error {
 	var err error
 	if o.output == "json" {
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
 		err = encoder.Encode(found)
 	} else {
-		columns := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		table(columns)
-		err = columns.Flush()
+		t := &table{columns: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
+		fill(t)
+		err = errors.Join(t.err, t.columns.Flush())
 	}
 	if err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
 	return nil
+}
+
+// table is printed row by row. It keeps the first error.
+type table struct {
+	columns *tabwriter.Writer
+	err     error
+}
+
+// row prints a row; tabs are between its columns.
+func (t *table) row(format string, args ...any) {
+	if _, err := fmt.Fprintf(t.columns, format+"\n", args...); t.err == nil {
+		t.err = err
+	}
 }
 
 // with opens the store for reading and calls look.
@@ -143,12 +156,12 @@ func verifyInboxes(ctx context.Context, o *inboxOptions, store *pebble.Store, ou
 	}); err != nil {
 		return err
 	}
-	if err := o.report(out, map[string]any{"faults": faults}, func(w *tabwriter.Writer) {
+	if err := o.report(out, map[string]any{"faults": faults}, func(t *table) {
 		for _, f := range faults {
-			fmt.Fprintf(w, "%s\t%s\n", printable(string(f.User)), printable(f.Fault))
+			t.row("%s\t%s", printable(string(f.User)), printable(f.Fault))
 		}
 		if len(faults) == 0 {
-			fmt.Fprintln(w, "all inboxes are whole")
+			t.row("all inboxes are whole")
 		}
 	}); err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,12 +44,12 @@ func showInbox(o *inboxOptions, store *pebble.Store, user protocol.UserID, out i
 		return fmt.Errorf("nobody ever wrote to %s, and it has no device; 'callboard inbox stats' names some who have", user)
 	}
 	found := newFoundInbox(u)
-	return o.report(out, found, func(w *tabwriter.Writer) {
-		fmt.Fprintf(w, "user\t%s\nhead\t%d\nfloor\t%d\nentries\t%d\nbytes\t%d\noldest\t%s\n\n",
+	return o.report(out, found, func(t *table) {
+		t.row("user\t%s\nhead\t%d\nfloor\t%d\nentries\t%d\nbytes\t%d\noldest\t%s\n",
 			found.User, found.Head, found.Floor, found.Entries, found.Bytes, moment(found.Oldest))
-		fmt.Fprintln(w, "DEVICE\tCURSOR\tLAG\tSEEN")
+		t.row("DEVICE\tCURSOR\tLAG\tSEEN")
 		for _, d := range found.Devices {
-			fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", deviceName(d.Name), d.Cursor, d.Lag, moment(d.Seen))
+			t.row("%s\t%d\t%d\t%s", deviceName(d.Name), d.Cursor, d.Lag, moment(d.Seen))
 		}
 	})
 }
@@ -118,11 +117,11 @@ func inboxStats(ctx context.Context, o *inboxOptions, store *pebble.Store, out i
 	}
 	store.Disk(&total)
 	found.Totals = foundTotals{total.Users, total.Devices, total.Entries, total.Bytes, total.DiskBytes}
-	return o.report(out, found, func(w *tabwriter.Writer) {
-		t := found.Totals
-		fmt.Fprintf(w, "users\t%d\ndevices\t%d\nentries\t%d\nbytes\t%d\nbytes on disk\t%d\n", t.Users, t.Devices, t.Entries, t.Bytes, t.DiskBytes)
-		ranking(w, "LARGEST", found.Largest)
-		ranking(w, "SLOWEST", found.Slowest)
+	return o.report(out, found, func(t *table) {
+		sum := found.Totals
+		t.row("users\t%d\ndevices\t%d\nentries\t%d\nbytes\t%d\nbytes on disk\t%d", sum.Users, sum.Devices, sum.Entries, sum.Bytes, sum.DiskBytes)
+		ranking(t, "LARGEST", found.Largest)
+		ranking(t, "SLOWEST", found.Slowest)
 	})
 }
 
@@ -136,12 +135,12 @@ func top(first []foundInbox, one foundInbox, by func(foundInbox) uint64) []found
 	return first[:min(len(first), topInboxes)]
 }
 
-func ranking(w io.Writer, title string, inboxes []foundInbox) {
+func ranking(t *table, title string, inboxes []foundInbox) {
 	if len(inboxes) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\n%s\tENTRIES\tBYTES\tDEVICES\tLAG\n", title)
+	t.row("\n%s\tENTRIES\tBYTES\tDEVICES\tLAG", title)
 	for _, i := range inboxes {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", i.User, i.Entries, i.Bytes, len(i.Devices), i.Lag)
+		t.row("%s\t%d\t%d\t%d\t%d", i.User, i.Entries, i.Bytes, len(i.Devices), i.Lag)
 	}
 }

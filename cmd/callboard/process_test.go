@@ -154,10 +154,10 @@ func (o *output) has(t *testing.T, pattern string) string {
 	}
 }
 
-// serve starts the service on a port of its own.
+// serve starts the service on a port of its own, with inboxes of its own.
 func serve(t *testing.T, args ...string) (service *process, url string) {
 	t.Helper()
-	service = start(t, nil, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	service = start(t, nil, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", t.TempDir()}, args...)...)
 	address := service.stderr.has(t, `msg=serving address=(\S+)`)
 	ready(t, "http://"+address+"/readyz")
 	return service, "ws://" + address
