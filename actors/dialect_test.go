@@ -167,6 +167,10 @@ func TestConnectIsAnsweredWithWhatIsGranted(t *testing.T) {
 		if bob.welcome() != got || !slices.Equal(bob.seqs(), upTo(3, 4)) {
 			t.Errorf("a second CONNECT was heard: %v", bob.conn.arrived)
 		}
+		w.mail("bob", 1)
+		if got := bob.seqs(); !slices.Equal(got, upTo(3, 5)) {
+			t.Errorf("after a second CONNECT bob got %v", got)
+		}
 	})
 }
 
@@ -205,6 +209,23 @@ func TestSentCarriesTheIdThePlaceAndTheTime(t *testing.T) {
 		got := of[*protocol.Receive](w.device("bob", "phone").conn)
 		if len(got) != 4 || got[2].Sender != "alice" || got[2].Id != "x" || got[2].At != at || got[2].Receiver != "bob" {
 			t.Errorf("bob got %v", got)
+		}
+	})
+}
+
+// What a new actor of the user might send again, the session knows.
+func TestSessionWritesNoMessageTwice(t *testing.T) {
+	inBubble(t, Config{}, func(w *world) {
+		for _, bob := range []*peer{w.device("bob", "phone"), w.connect("bob")} {
+			w.mail("bob", 2)
+			before := bob.seqs()
+			for _, again := range of[*protocol.Receive](bob.conn) {
+				w.system.root.Send(bob.link.pid, again)
+			}
+			synctest.Wait()
+			if got := bob.seqs(); !slices.Equal(got, before) {
+				t.Errorf("a session got %v", got)
+			}
 		}
 	})
 }

@@ -508,3 +508,32 @@ func TestCrashInACommitIsAnswered(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatAFailedActorHadNumberedAndNotHandedOverIsRefused(t *testing.T) {
+	inBubble(t, Config{MaxInFlight: 8}, func(w *world) {
+		alice, bob := w.device("alice", "phone"), w.device("bob", "phone")
+		held := make(chan struct{})
+		w.on(func(actor string, message any) {
+			switch send, ok := message.(*protocol.Send); {
+			case ok && actor == "bob" && send.Content == "first":
+				<-held
+			case ok && actor == "bob" && send.Content == "fatal":
+				panic("crash on purpose")
+			}
+		})
+		for _, content := range []string{"first", "numbered", "fatal", "behind"} {
+			alice.sendID("bob", content, content)
+		}
+		synctest.Wait()
+		close(held)
+		synctest.Wait()
+
+		lost := protocol.CodeInternal
+		if got := alice.refused(); !maps.Equal(got, map[string]protocol.ErrorCode{"first": lost, "numbered": lost, "fatal": lost}) {
+			t.Errorf("alice was refused %v", got)
+		}
+		if got := bob.conn.contents(); !slices.Equal(got, []string{"behind"}) || alice.confirmed()["behind"] != 1 || alice.link.credits.Load() != 8 {
+			t.Errorf("bob got %q, alice was confirmed %v and has %d credits of 8", got, alice.confirmed(), alice.link.credits.Load())
+		}
+	})
+}

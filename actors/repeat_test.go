@@ -213,3 +213,21 @@ func TestInboxIsBoundedInBytesUntilAnyDeviceHasFetchedThem(t *testing.T) {
 		}
 	})
 }
+
+func TestConflictIsSeenWhileTheFirstWaitsForItsCommit(t *testing.T) {
+	onDisk(t, Config{MaxInFlight: 8}, func(w *world) {
+		alice := w.device("alice", "phone")
+		w.store.hold()
+		alice.sendID("bob", "hello", "x")
+		alice.sendID("bob", "something else", "x")
+		synctest.Wait()
+		if got := alice.refused(); !maps.Equal(got, map[string]protocol.ErrorCode{"x": protocol.CodeConflict}) || len(alice.confirmed()) != 0 {
+			t.Errorf("before the commit alice was refused %v and confirmed %v", got, alice.confirmed())
+		}
+		w.store.release()
+		synctest.Wait()
+		if got := w.store.contents("bob"); !slices.Equal(got, []string{"hello"}) || alice.confirmed()["x"] != 1 || alice.link.credits.Load() != 8 {
+			t.Errorf("bob's inbox has %q, alice was confirmed %v and has %d credits of 8", got, alice.confirmed(), alice.link.credits.Load())
+		}
+	})
+}

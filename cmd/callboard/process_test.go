@@ -330,7 +330,7 @@ func TestListenAndSendSurviveARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := strings.TrimPrefix(url, "ws://")
-	service = start(t, nil, "serve", "--listen", address, "--data", data)
+	start(t, nil, "serve", "--listen", address, "--data", data)
 	listener.stderr.has(t, `connecting again\nlistening as 1\n$`)
 
 	listener.stdout.has(t, `^1: hello\n1: are you back\?\n$`)

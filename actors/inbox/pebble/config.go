@@ -22,7 +22,7 @@ type Config struct {
 	CacheBytes int64
 
 	// MemTableBytes is how much is collected in memory before it becomes a file, in
-	// bytes; up to four times as much is in memory while the disk is behind. 0 means 16 MiB.
+	// bytes; up to four times as much is in memory while the disk is behind. 0 means 32 MiB.
 	MemTableBytes int64
 
 	// RetentionAge is how long a message is kept at most, and how long a device that is past
@@ -64,7 +64,7 @@ func (c Config) complete() (Config, error) {
 		c.CacheBytes = 64 << 20
 	}
 	if c.MemTableBytes == 0 {
-		c.MemTableBytes = 16 << 20
+		c.MemTableBytes = 32 << 20
 	}
 	if c.RetentionAge == 0 {
 		c.RetentionAge = 30 * 24 * time.Hour

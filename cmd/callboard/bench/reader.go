@@ -22,6 +22,11 @@ type reader struct {
 	rope   *rope
 	device *Device
 
+	slow bool            // it takes its time over each message, in this life
+	lag  int             // it acknowledges so many messages at once, in this life
+	owes int             // how many it has not acknowledged
+	owed *client.Message // the last of them
+
 	kills   uint64 // of the service, before the device last said goodbye
 	sure    bool   // the service has heard all its ACKs and answered the goodbye
 	started bool   // delivery has begun since the last start
@@ -58,10 +63,11 @@ func (r *reader) read(ctx context.Context) {
 
 // live is from one start to the next. The error says that there is no next.
 func (r *reader) live(ctx context.Context) error {
+	window := []int{1, 3, protocol.DefaultWindow, protocol.MaxWindow}[r.random.IntN(4)]
 	config := client.Config{
 		Device: r.name, Codec: protocol.Codec(r.random.IntN(2)), NetDial: r.rope.dial,
 		MinBackoff: minBackoff, MaxBackoff: maxBackoff,
-		ManualAck: r.random.IntN(2) == 0, Window: []int{0, 1, 3, 64, 1024}[r.random.IntN(5)],
+		ManualAck: r.random.IntN(2) == 0, Window: window,
 	}
 	if r.kind == remembers {
 		cursor := r.device.Cursor()
@@ -71,6 +77,8 @@ func (r *reader) live(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.slow, r.lag = r.random.IntN(3) == 0, 1+r.random.IntN(1+window/2)
+	r.owes, r.owed = 0, nil
 	life, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if r.kind != lasting && !r.chaos.quiet.Load() {
@@ -102,7 +110,7 @@ func (r *reader) receive(life context.Context, c *client.Client) {
 			r.welcome()
 		}
 		r.see(m)
-		m.Ack()
+		r.acknowledge(m)
 		r.dawdle(life)
 	}
 }
@@ -130,6 +138,16 @@ func (r *reader) see(m *client.Message) {
 	r.device.See(m.Seq, author, s.number)
 }
 
+// acknowledge acknowledges what the device has, or lets it wait. Whatever the SDK was
+// told, it must hide what comes again.
+func (r *reader) acknowledge(m *client.Message) {
+	r.owes, r.owed = r.owes+1, m
+	if r.owes >= r.lag {
+		r.owes, r.owed = 0, nil
+		m.Ack()
+	}
+}
+
 // dawdle is what makes a device slow, or stall.
 func (r *reader) dawdle(life context.Context) {
 	if r.chaos.quiet.Load() {
@@ -139,7 +157,7 @@ func (r *reader) dawdle(life context.Context) {
 	case chance == 0:
 		_ = sleep(life, time.Duration(r.random.Int64N(int64(2*time.Second)))) // the loop finds out
 		r.chaos.tally.stalls.Add(1)
-	case chance < 40:
+	case chance < 40 || r.slow:
 		_ = sleep(life, time.Duration(r.random.Int64N(int64(20*time.Millisecond)))) // the loop finds out
 	}
 }
@@ -155,7 +173,12 @@ func (r *reader) leave(ctx context.Context, c *client.Client) {
 		r.rope.cut()
 		cancel()
 	}
-	connected := c.State().Phase == client.Connected
+	if r.owed != nil {
+		r.owed.Ack()
+	}
+	state := c.State()
 	err := c.Close(limit)
-	r.sure = !doubtful && !crash && connected && err == nil
+	// Without a connection there was no goodbye, and an ACK that was written may not have arrived.
+	answered := err == nil && state.Phase == client.Connected && r.rope.wholeSince(state.Since)
+	r.sure = !doubtful && !crash && answered
 }

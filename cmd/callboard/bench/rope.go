@@ -13,6 +13,7 @@ type rope struct {
 	mu     sync.Mutex // held for moments
 	ends   map[net.Conn]struct{}
 	frozen time.Time // until when nothing arrives
+	last   time.Time // when it was cut
 }
 
 func newRope() *rope { return &rope{ends: map[net.Conn]struct{}{}} }
@@ -33,6 +34,7 @@ func (r *rope) dial(ctx context.Context, network, address string) (net.Conn, err
 // cut ends all connections without a word.
 func (r *rope) cut() {
 	r.mu.Lock()
+	r.last = time.Now()
 	ends := make([]net.Conn, 0, len(r.ends))
 	for e := range r.ends {
 		ends = append(ends, e)
@@ -41,6 +43,13 @@ func (r *rope) cut() {
 	for _, e := range ends {
 		_ = e.Close() // the peer finds out
 	}
+}
+
+// wholeSince is whether it has not been cut since then.
+func (r *rope) wholeSince(t time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last.Before(t)
 }
 
 // freeze lets nothing arrive for a while.
