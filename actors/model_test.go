@@ -164,6 +164,7 @@ func (m *model) send(id, content string) string {
 
 func (m *model) connect(name string, c change) string {
 	d := m.devices[name]
+	told := d != nil || c.Do == "cursor" // of a gap; one that is new misses nothing
 	if d == nil {
 		d = &modelDevice{sure: true}
 		m.devices[name] = d
@@ -177,6 +178,9 @@ func (m *model) connect(name string, c change) string {
 	}
 	d.live = m.w.v1("bob", hello)
 	got := d.live.welcome()
+	if told = told && want < m.floor; (d.sure || hello.Cursor != nil) && (told != (got.Gap != nil) || told && got.Gap.First != want+1) {
+		return fmt.Sprintf("CONNECT from cursor %d with floor %d says gap %v", want, m.floor, got.Gap)
+	}
 	switch want = max(want, m.floor); {
 	case got.Head != m.head():
 		return fmt.Sprintf("CONNECT says head %d, want %d", got.Head, m.head())

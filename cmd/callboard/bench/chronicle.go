@@ -194,6 +194,7 @@ type Device struct {
 	last   uint64 // it has seen every place up to here
 	next   uint64 // the place that has to come now
 	begins bool   // or an earlier one, just once: the service may have forgotten how far the device is
+	first  bool   // nothing has come since it started again
 }
 
 // Device is a new device of a user, which has seen nothing.
@@ -210,6 +211,14 @@ func (d *Device) Cursor() uint64 {
 	d.chronicle.mu.Lock()
 	defer d.chronicle.mu.Unlock()
 	return d.last
+}
+
+// Restart notes that the device has started again; nothing is different then, but what
+// is told of a fault.
+func (d *Device) Restart() {
+	d.chronicle.mu.Lock()
+	defer d.chronicle.mu.Unlock()
+	d.first = true
 }
 
 // MayRepeat says that delivery may begin anywhere in what has been seen, once.
@@ -229,11 +238,15 @@ func (d *Device) See(seq uint64, author int, number uint64) {
 		d.next = seq
 	}
 	d.begins = false
+	what := "got"
+	if d.first {
+		what, d.first = "has started again and got", false
+	}
 	switch {
 	case seq > d.next:
-		c.complain(&c.found.Lost, "device %s of %d got place %d where %d was to come", d.name, d.inbox, seq, d.next)
+		c.complain(&c.found.Lost, "device %s of %d %s place %d where %d was to come", d.name, d.inbox, what, seq, d.next)
 	case seq < d.next:
-		c.complain(&c.found.Doubled, "device %s of %d got place %d where %d was to come", d.name, d.inbox, seq, d.next)
+		c.complain(&c.found.Doubled, "device %s of %d %s place %d where %d was to come", d.name, d.inbox, what, seq, d.next)
 	case seq <= d.last:
 		c.found.Repeats++
 	}

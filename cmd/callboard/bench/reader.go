@@ -106,6 +106,7 @@ func (r *reader) receive(life context.Context, c *client.Client) {
 			return
 		}
 		if !r.started {
+			r.device.Restart()
 			r.started = true
 			r.welcome()
 		}
