@@ -1,7 +1,7 @@
 package actors
 
 import (
-	"log/slog"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -138,14 +138,14 @@ func (u *user) deliver(entries []*keep) {
 	for _, k := range entries {
 		u.tail.push(&k.message)
 	}
-	u.pumpAll()
+	u.pumpAll(false)
 }
 
 // pumpAll sends every session what it has room for, and lets go of the tail what
 // all that keep up have.
-func (u *user) pumpAll() {
+func (u *user) pumpAll(due bool) {
 	for _, a := range u.sessions {
-		u.pump(a)
+		u.pump(a, due)
 	}
 	u.trimTail()
 }
@@ -163,15 +163,28 @@ func (u *user) trimTail() {
 	u.tail.keepFrom(oldest)
 }
 
-// pump sends one session what it has room for.
-func (u *user) pump(a *attachment) {
+// readWait is how long a read for less than half a window waits for more room.
+const readWait = 20 * time.Millisecond
+
+func (u *user) readLater() {
+	if !u.late {
+		u.late = true
+		u.system.after(readWait, u.self, msgReadDue)
+	}
+}
+
+// pump sends one session what it has room for. When a read is due, it reads from the
+// store however little there is room for.
+func (u *user) pump(a *attachment, due bool) {
 	for a.sent < u.head && a.room() {
 		if m := u.tail.after(a.sent); m != nil {
 			u.pass(a, m)
 			continue
 		}
-		// A read for each message that arrives would cost more than the message.
-		if len(a.flight) > a.window/2 || a.bytes > protocol.MaxWindowBytes/2 && len(a.flight) > 1 {
+		// A read for each message that arrives would cost more than the message, so one
+		// for less than half a window waits a little for more room.
+		if !due && (len(a.flight) > a.window/2 || a.bytes > protocol.MaxWindowBytes/2) {
+			u.readLater()
 			return
 		}
 		if !u.replay(a) {
@@ -185,7 +198,7 @@ func (u *user) pump(a *attachment) {
 func (u *user) replay(a *attachment) bool {
 	entries, err := u.system.config.Store.Read(u.id, a.sent, a.window-len(a.flight), protocol.MaxWindowBytes-a.bytes)
 	if err != nil {
-		u.system.log.Warn("inbox not read", slog.String("user", string(u.id)), slog.Any("error", err))
+		u.system.storeTrouble("inbox not read", u.id, err)
 		u.retryLater()
 		return false
 	}

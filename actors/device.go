@@ -69,6 +69,16 @@ func (d *device) advance(cursor uint64) {
 	}
 }
 
+// seenEvery is how often the store is told that a device is still in use.
+const seenEvery = time.Hour
+
+// seenNow keeps a device from being taken for one that stays away.
+func (d *device) seenNow() {
+	if now()-d.Seen > seenEvery.Milliseconds() {
+		d.moveTo(d.Cursor)
+	}
+}
+
 // fetched is how far the device is that has most of the inbox.
 func (u *user) fetched() (seq uint64) {
 	for i := range u.devices {

@@ -50,8 +50,6 @@ func storageError(err error) *Error {
 // reads the inbox anew. It is no failure of the actor.
 type replaceMe struct{ why error }
 
-func (r *replaceMe) Error() string { return "to be replaced: " + r.why.Error() }
-
 // errNotKept is why an actor has itself replaced after a commit that failed.
 var errNotKept = errors.New("a commit failed, and the numbers given since are void")
 

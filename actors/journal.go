@@ -49,6 +49,9 @@ func (j *journal) Receive(ctx actor.Context) {
 	case *actor.Started:
 	case *actor.Restarting:
 		j.abandon(ErrInternal)
+		if j.failure != nil { // the probe may be what it failed on
+			j.system.after(probeEvery, ctx.Self(), msgProbe)
+		}
 	case *actor.Stopping:
 		j.flush()
 	case *actor.Stopped:
@@ -69,7 +72,7 @@ func (j *journal) Receive(ctx actor.Context) {
 // accept puts a user's entries into the batch.
 func (j *journal) accept(msg *commit) {
 	if _, barred := j.barred[msg.user]; barred || j.failure != nil && len(msg.entries) > 0 {
-		j.refuse(msg, or(j.failure, ErrUnavailable))
+		j.refuse(msg, or(j.failure, ErrUnavailableStore))
 		return
 	}
 	j.waiting = append(j.waiting, msg)
@@ -108,7 +111,7 @@ func (j *journal) flush() {
 	for len(j.waiting) > 0 {
 		msg := j.next()
 		for _, k := range msg.entries {
-			j.system.confirm(k)
+			k.confirm(j.system)
 		}
 		j.system.root.Send(msg.by, &committed{msg})
 	}
@@ -143,7 +146,7 @@ func (j *journal) refuse(msg *commit, why *Error) {
 	for _, k := range msg.entries {
 		k.refuse(j.system, why)
 	}
-	j.system.root.Send(msg.by, &uncommitted{msg})
+	j.system.root.Send(msg.by, &uncommitted{msg, why})
 }
 
 // fence is behind all that the user's last actor had sent: once it is answered, the
@@ -182,39 +185,33 @@ func (j *journal) probe(ctx actor.Context) {
 type keep struct {
 	message protocol.Receive
 	sum     uint64
-	answer  *actor.PID   // gets SENT or ERROR; nil if nobody waits
-	also    []*actor.PID // those who sent the same again meanwhile
+	answer  *actor.PID // gets SENT or ERROR; nil if nobody waits
 }
 
-// confirm tells the senders that the message is kept.
-func (s *System) confirm(k *keep) {
-	if k.answer == nil {
-		return
-	}
-	sent := msgSent
-	if k.message.Id != "" { // or else nobody could tell which one is meant
-		sent = sentFor(&k.message)
-	}
-	s.root.Send(k.answer, sent)
-	for _, to := range k.also {
-		s.root.Send(to, sent)
+// confirm tells the sender that the message is kept.
+func (k *keep) confirm(s *System) {
+	if k.answer != nil {
+		s.root.Send(k.answer, sentFor(&k.message))
 	}
 }
 
-// refuse tells the senders that the message is not kept.
+// refuse tells the sender that the message is not kept.
 func (k *keep) refuse(s *System, why *Error) {
-	if k.answer == nil {
-		return
-	}
-	refusal := &protocol.Error{Id: k.message.Id, Code: string(why.Code), Reason: why.Reason}
-	s.root.Send(k.answer, refusal)
-	for _, to := range k.also {
-		s.root.Send(to, refusal)
+	if k.answer != nil {
+		s.root.Send(k.answer, k.refusal(why))
 	}
 }
 
-// sentFor confirms a message that is in the inbox.
+func (k *keep) refusal(why *Error) *protocol.Error {
+	return &protocol.Error{Id: k.message.Id, Code: string(why.Code), Reason: why.Reason}
+}
+
+// sentFor confirms a message that is in the inbox. Without an id nobody could tell
+// which one is meant.
 func sentFor(m *protocol.Receive) *protocol.Sent {
+	if m.Id == "" {
+		return msgSent
+	}
 	return &protocol.Sent{Id: m.Id, Seq: m.Seq, At: m.At}
 }
 

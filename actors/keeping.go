@@ -22,13 +22,21 @@ const retryEvery = time.Second
 // sendKey is what makes a send the repetition of another.
 type sendKey struct{ sender, id string }
 
+// maxFresh is how many messages a user numbers before it hands them over though
+// more are waiting for a number.
+const maxFresh = 256
+
 // send gives a message the next number, unless it has one or may have none.
 func (u *user) send(ctx actor.Context, msg *protocol.Send) {
-	if why := u.cannotKeep(msg); why != nil {
-		answer(ctx, refusal(msg, why))
+	if u.broken != nil {
+		answer(ctx, refusal(msg, ErrUnavailableStore))
 		return
 	}
 	if msg.Id != "" && u.repeated(ctx, msg) {
+		return
+	}
+	if why := u.cannotKeep(msg); why != nil {
+		answer(ctx, refusal(msg, why))
 		return
 	}
 	u.last++
@@ -46,6 +54,9 @@ func (u *user) send(ctx actor.Context, msg *protocol.Send) {
 		}
 		u.pending[sendKey{msg.Sender, msg.Id}] = k
 	}
+	if len(u.fresh) >= maxFresh {
+		u.handOver()
+	}
 }
 
 // clock is the time for messages; one look serves all until the mailbox has drained.
@@ -61,36 +72,50 @@ func (u *user) cannotKeep(msg *protocol.Send) *Error {
 	if failure := u.system.storage.Load(); failure != nil {
 		return failure.refusal
 	}
-	if u.broken != nil {
-		return ErrUnavailableStore
-	}
-	config := &u.system.config
-	if u.last-u.fetched() >= uint64(config.MaxInboxEntries) {
-		return &Error{protocol.CodeInboxFull, fmt.Sprintf(
-			"receiver: %d messages wait for user %s, which is as many as may; no device of the user has fetched them", config.MaxInboxEntries, u.id)}
-	}
+	entries, bytes := uint64(u.system.config.MaxInboxEntries), uint64(u.system.config.MaxInboxBytes)
 	size := uint64(len(msg.Content))
-	if u.unseen+size > uint64(config.MaxInboxBytes) {
-		if u.unseen = u.unseenBytes(); u.unseen+size > uint64(config.MaxInboxBytes) {
-			return &Error{protocol.CodeInboxFull, fmt.Sprintf(
-				"receiver: %d bytes wait for user %s, and %d may; no device of the user has fetched them", u.unseen, u.id, config.MaxInboxBytes)}
-		}
+	if u.last-u.seen() < entries && u.unseen+size <= bytes {
+		return nil
+	}
+	u.look() // retention has worked meanwhile
+	switch {
+	case u.last-u.seen() >= entries:
+		return &Error{protocol.CodeInboxFull, fmt.Sprintf(
+			"receiver: %d messages wait for user %s, which is as many as may; no device of the user has fetched them", entries, u.id)}
+	case u.unseen+size > bytes:
+		return &Error{protocol.CodeInboxFull, fmt.Sprintf(
+			"receiver: %d bytes wait for user %s, and %d may; no device of the user has fetched them", u.unseen, u.id, bytes)}
 	}
 	return nil
 }
 
-// unseenBytes is the bytes that no device has, or an upper bound if the store does
-// not say.
-func (u *user) unseenBytes() uint64 {
-	fetched := u.fetched()
-	if fetched >= u.last {
-		return 0
+// seen is the number up to which some device has everything, or it is gone.
+func (u *user) seen() uint64 { return max(u.fetched(), u.floor) }
+
+// look finds out what of the inbox is gone, and how many bytes no device has. If the
+// store does not say, what was known is left as it is.
+func (u *user) look() {
+	u.lookForFloor()
+	seen := u.seen()
+	if seen >= u.head {
+		u.unseen = u.sum - u.keptSum
+		return
 	}
-	next, err := u.system.config.Store.Read(u.id, fetched, 1, 1)
-	if err != nil || len(next) == 0 {
-		return u.unseen
+	if next, err := u.system.config.Store.Read(u.id, seen, 1, 1); err == nil && len(next) > 0 {
+		u.unseen = u.sum - next[0].Sum + inbox.Size(next[0].Message)
 	}
-	return u.sum - next[0].Sum + inbox.Size(next[0].Message)
+}
+
+// lookForFloor finds out what retention has taken.
+func (u *user) lookForFloor() {
+	next, err := u.system.config.Store.Read(u.id, u.floor, 1, 1)
+	switch {
+	case err != nil:
+	case len(next) > 0:
+		u.floor = next[0].Message.Seq - 1
+	default:
+		u.floor = max(u.floor, u.head)
+	}
 }
 
 // repeated answers a send that has a place already, or that claims the id of
@@ -101,7 +126,10 @@ func (u *user) repeated(ctx actor.Context, msg *protocol.Send) bool {
 		if k.message.Content != msg.Content {
 			answer(ctx, refusal(msg, ErrConflict))
 		} else if to := ctx.Sender(); to != nil {
-			k.also = append(k.also, to)
+			if u.repeats == nil {
+				u.repeats = make(map[sendKey][]*actor.PID)
+			}
+			u.repeats[sendKey{msg.Sender, msg.Id}] = append(u.repeats[sendKey{msg.Sender, msg.Id}], to)
 		}
 		return true
 	}
@@ -122,9 +150,12 @@ func (u *user) repeated(ctx actor.Context, msg *protocol.Send) bool {
 // handOver passes on what was numbered and what has moved. Moves alone wait for
 // the answer to the last: a device that acknowledges much costs a commit at a time.
 func (u *user) handOver() {
-	if len(u.fresh) == 0 && (u.commits > 0 || u.retrying || !u.dirty()) {
-		return
+	if len(u.fresh) > 0 || u.commits == 0 && !u.putOff && u.dirty() {
+		u.handOverAll()
 	}
+}
+
+func (u *user) handOverAll() {
 	if u.system.journal == nil {
 		u.commitHere()
 		return
@@ -146,19 +177,21 @@ func (u *user) commitHere() {
 	}
 	err := u.system.config.Store.Commit(u.batch)
 	entries := u.fresh
+	u.fresh = nil // a failure below must not answer them again
 	if err != nil {
-		moves := u.batch.Moves
-		u.batch = nil
-		u.notKept(entries, moves, err)
+		u.refuse(entries, storageError(err))
+		u.void(entries, u.batch.Moves, storageError(err))
 		return
 	}
 	u.batch.Reset()
 	for _, k := range entries {
-		u.system.confirm(k)
+		k.confirm(u.system)
 	}
 	u.kept(entries)
-	clear(entries)
-	u.fresh = entries[:0]
+	if cap(entries) <= maxFresh {
+		clear(entries)
+		u.fresh = entries[:0]
+	}
 }
 
 // committed: the messages are kept and have been confirmed; now they are delivered.
@@ -172,49 +205,64 @@ func (u *user) kept(entries []*keep) {
 	if len(entries) == 0 {
 		return
 	}
-	u.head = entries[len(entries)-1].message.Seq
+	newest := entries[len(entries)-1]
+	u.head, u.keptSum = newest.message.Seq, newest.sum
 	if u.pending != nil {
-		for _, k := range entries {
-			delete(u.pending, sendKey{k.message.Sender, k.message.Id})
-		}
-		if len(u.pending) == 0 {
-			u.pending = nil
-		}
+		u.settlePending(entries)
 	}
 	u.deliver(entries)
 }
 
-// notKept answers for a commit of its own that failed.
-func (u *user) notKept(entries []*keep, moves []inbox.Move, err error) {
-	u.fresh = nil
-	why := storageError(err)
+// settlePending forgets the ids of what is kept: the store knows them now.
+func (u *user) settlePending(entries []*keep) {
 	for _, k := range entries {
-		k.refuse(u.system, why)
+		key := sendKey{k.message.Sender, k.message.Id}
+		delete(u.pending, key)
+		for _, to := range u.repeats[key] {
+			u.root().Send(to, sentFor(&k.message))
+		}
+		delete(u.repeats, key)
 	}
-	u.void(entries, moves)
+	if len(u.pending) == 0 {
+		u.pending, u.repeats = nil, nil
+	}
 }
 
-// uncommitted: the senders have been told. Cursors are handed over again; numbers
-// are void, and with them this actor.
+// uncommitted: the senders have been told.
 func (u *user) uncommitted(msg *uncommitted) {
 	u.commits--
-	u.void(msg.commit.entries, msg.commit.moves)
+	u.void(msg.commit.entries, msg.commit.moves, msg.why)
 }
 
-// void gives up what a failed commit had.
-func (u *user) void(entries []*keep, moves []inbox.Move) {
+// void gives up what a failed commit had. Cursors are handed over again later;
+// numbers are void, and with them this actor.
+func (u *user) void(entries []*keep, moves []inbox.Move, why *Error) {
 	if len(entries) > 0 {
+		u.fate = why
 		panic(&replaceMe{errNotKept})
 	}
 	u.unmoved(moves)
+	u.putOff = true
 	u.retryLater()
 }
 
-// abandoned refuses what was numbered and never handed over. The shard calls it
-// when the actor has failed.
+// abandoned answers for what was numbered and never handed over, and for those who
+// have repeated what is under way. The shard calls it when the actor has ended
+// before its time.
 func (u *user) abandoned() {
-	for _, k := range u.fresh {
-		k.refuse(u.system, ErrInternal)
-	}
+	why := or(u.fate, ErrInternal)
+	u.refuse(u.fresh, why)
 	u.fresh = nil
+	for key, repeats := range u.repeats {
+		for _, to := range repeats {
+			u.root().Send(to, u.pending[key].refusal(why))
+		}
+	}
+	u.repeats = nil
+}
+
+func (u *user) refuse(entries []*keep, why *Error) {
+	for _, k := range entries {
+		k.refuse(u.system, why)
+	}
 }

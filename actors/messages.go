@@ -141,6 +141,10 @@ type (
 	sweep struct{}
 	// unpark is the shard's own clock: a parked user may try again.
 	unpark struct{ user protocol.UserID }
+	// wrapUpShard asks all users of a shard to wrap up. The answer is wrappedUp.
+	wrapUpShard struct{}
+	// wrappedUp is a user's answer to wrapUp, and the shard's to wrapUpShard.
+	wrappedUp struct{ user protocol.UserID }
 	// fenced is the journal's answer to fence.
 	fenced struct{ user protocol.UserID }
 )
@@ -156,9 +160,17 @@ type (
 	committed struct{ commit *commit }
 	// uncommitted is the journal's: nothing of the commit may be taken for kept, and
 	// its senders know.
-	uncommitted struct{ commit *commit }
+	uncommitted struct {
+		commit *commit
+		why    *Error
+	}
 	// retry is the user's own clock: the store may work again.
 	retry struct{}
+	// readDue is the user's own clock: reads that were put off are to be done.
+	readDue struct{}
+	// wrapUp is the shard's: the node stops. The answer is wrappedUp, when everything
+	// that is to be kept has been handed over.
+	wrapUp struct{}
 )
 
 // To the journal.
@@ -201,6 +213,8 @@ var (
 	msgAckDue       = &ackDue{}
 	msgConnectDue   = &connectDue{}
 	msgRetry        = &retry{}
+	msgReadDue      = &readDue{}
+	msgWrapUp       = &wrapUp{}
 	msgProbe        = &probe{}
 	msgDrained      = &drained{}
 	msgSent         = &protocol.Sent{}

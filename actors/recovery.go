@@ -24,7 +24,7 @@ func (s *shard) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, ch
 ) {
 	wish, innocent := reason.(*replaceMe)
 	if innocent {
-		s.system.log.Info("user replaced", slog.String("user", string(userOf(child))), slog.Any("reason", wish))
+		s.system.log.Info("user replaced", slog.String("user", string(userOf(child))), slog.Any("reason", wish.why))
 	} else {
 		s.failed++
 		s.system.counts.failures.Add(1)
@@ -48,6 +48,7 @@ func (s *shard) terminated(ctx actor.Context, msg *actor.Terminated) {
 	if e == nil || !e.pid.Equal(msg.Who) {
 		return
 	}
+	defer s.wrappedUp(ctx, e)
 	switch e.state {
 	case leaving:
 		s.succeed(ctx, e)
@@ -66,7 +67,7 @@ func (s *shard) succeed(ctx actor.Context, e *entry) {
 		switch msg, _ := restore(mail); msg.(type) {
 		case *attach, *detach, *rest, *mayLeave:
 			return true // the sessions attach again; the rest was for the last actor
-		case *committed, *uncommitted, *retry:
+		case *committed, *uncommitted, *retry, *readDue:
 			return true // likewise
 		}
 		return false

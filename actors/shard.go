@@ -30,7 +30,9 @@ type shard struct {
 	failed uint64        // failures of users, for describe
 	parked int
 
-	stopping bool // starts nobody any more
+	stopping bool                // starts nobody any more
+	wrapping map[*entry]struct{} // users that have been asked to wrap up and have not answered
+	wrapper  *actor.PID          // who waits for them
 }
 
 func newShard(system *System, number int) *shard {
@@ -83,6 +85,10 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.unpark(ctx, msg)
 	case *fenced:
 		s.fenced(ctx, msg)
+	case *wrapUpShard:
+		s.wrapUp(ctx)
+	case *wrappedUp:
+		s.wrappedUp(ctx, s.users[msg.user])
 
 	default:
 		s.system.unhandled(ctx)
@@ -211,7 +217,7 @@ func (s *shard) forward(ctx actor.Context, e *entry) {
 // start gives the user an actor, its sessions, and the mail that was held.
 func (s *shard) start(ctx actor.Context, e *entry) {
 	s.epoch++
-	s.next = &user{id: e.id, system: s.system}
+	s.next = &user{id: e.id, system: s.system, awaited: slices.Clone(e.sessions)}
 	s.next.box.Init(s.next)
 	pid, err := ctx.SpawnNamed(s.props, string(e.id)+"."+strconv.FormatUint(s.epoch, 36))
 	if err != nil {
@@ -287,6 +293,29 @@ func (s *shard) sweep(ctx actor.Context) {
 func (s *shard) tick(ctx actor.Context) {
 	if s.ticker == nil && s.idle.n > 0 {
 		s.ticker = s.system.after(s.system.config.IdleAfter/(idleSlots-1), ctx.Self(), msgSweep)
+	}
+}
+
+// wrapUp has all users hand over what is to be kept, for the node stops.
+func (s *shard) wrapUp(ctx actor.Context) {
+	s.stopping = true
+	s.wrapper = ctx.Sender()
+	s.wrapping = make(map[*entry]struct{})
+	for _, e := range s.users {
+		if e.state == active || e.state == leaving {
+			s.wrapping[e] = struct{}{}
+			ctx.Request(e.pid, msgWrapUp)
+		}
+	}
+	s.wrappedUp(ctx, nil)
+}
+
+// wrappedUp: the user has, or is no more.
+func (s *shard) wrappedUp(ctx actor.Context, e *entry) {
+	delete(s.wrapping, e)
+	if s.wrapper != nil && len(s.wrapping) == 0 {
+		ctx.Send(s.wrapper, &wrappedUp{})
+		s.wrapper = nil
 	}
 }
 

@@ -31,6 +31,8 @@ type System struct {
 	gatewayDone  chan struct{} // closed by the gateway, likewise
 	journalDone  chan struct{} // closed by the journal when all that it had is committed
 
+	troubled atomic.Int64 // when storeTrouble last said something, as now has it
+
 	storage atomic.Pointer[storageFailure] // written by the journal; nil: the store works
 
 	started time.Time
@@ -152,13 +154,22 @@ func (s *System) Connect(ctx context.Context, user protocol.UserID, dialect Dial
 // when it is kept, with its place there if it has an Id. The same Sender, Receiver
 // and Id again is answered with the first place.
 //
-// Errors: an id that is none, an *Error with a code (unavailable, storage_full,
-// inbox_full, conflict, internal, draining), or the context's; after internal,
-// draining and the context's the message may be kept all the same.
+// Errors: an *Error with a code (invalid_user_id, invalid_message, too_large,
+// inbox_full, conflict, unavailable, storage_full, internal, draining), or the
+// context's. After the last four and the context's the message may be kept all the
+// same: send it again with the same Id.
 func (s *System) Send(ctx context.Context, msg *protocol.Send) (*protocol.Sent, error) {
 	for field, id := range map[string]string{"receiver": msg.Receiver, "sender": msg.Sender} {
 		if _, err := protocol.ParseUserID(id); err != nil {
 			return nil, &Error{protocol.CodeInvalidUserID, field + ": " + err.Error()}
+		}
+	}
+	if size := len(protocol.AppendJSON(nil, msg)); size > protocol.MaxFrameBytes {
+		return nil, &Error{protocol.CodeTooLarge, fmt.Sprintf("content: the frame would have %d bytes, the limit is %d", size, protocol.MaxFrameBytes)}
+	}
+	if msg.Id != "" {
+		if _, err := protocol.ParseMessageID(msg.Id); err != nil {
+			return nil, &Error{protocol.CodeInvalidMessage, err.Error()}
 		}
 	}
 	return ask[*protocol.Sent](ctx, s, s.road(protocol.UserID(msg.Receiver)), msg)
@@ -204,6 +215,9 @@ func (s *System) Stop(ctx context.Context) error {
 		if part.pid == nil {
 			continue
 		}
+		if part.pid == s.registry {
+			s.wrapUp(ctx)
+		}
 		s.root.Poison(part.pid) // behind what it has been sent
 		select {
 		case <-part.done:
@@ -216,6 +230,26 @@ func (s *System) Stop(ctx context.Context) error {
 	}
 	s.workers.Close()
 	return nil
+}
+
+// wrapUp has all users hand over what is to be kept. If the time is over before, the
+// cursors that moved last are lost, and their devices get some messages again.
+func (s *System) wrapUp(ctx context.Context) {
+	for _, shard := range s.ring.Load().shards {
+		if _, err := ask[*wrappedUp](ctx, s, shard, &wrapUpShard{}); err != nil {
+			s.log.Warn("users not wrapped up", slog.String("shard", shard.GetId()), slog.Any("error", err))
+			return
+		}
+	}
+}
+
+// storeTrouble logs that the store has failed a user, at most once in a second: when
+// it fails one it fails many.
+func (s *System) storeTrouble(what string, user protocol.UserID, err error) {
+	now, last := int64(s.now()), s.troubled.Load()
+	if (last == 0 || now-last > int64(time.Second)) && s.troubled.CompareAndSwap(last, now) {
+		s.log.Error("store failed", slog.String("what", what), slog.String("user", string(user)), slog.Any("error", err))
+	}
 }
 
 // road is the shard of a user.

@@ -1,9 +1,7 @@
 package actors
 
 import (
-	"log/slog"
 	"slices"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -30,23 +28,29 @@ type user struct {
 	head    uint64 // newest committed
 	last    uint64 // newest numbered
 	sum     uint64 // the Sum of last
-	floor   uint64 // entries up to it were gone when the store was opened
+	keptSum uint64 // the Sum of head
+	floor   uint64 // entries up to it are gone, as far as is known here
 	unseen  uint64 // upper bound of the bytes that no device has
 	fresh   []*keep
-	time    int64             // see clock
-	batch   *inbox.Batch      // of commitHere, used again
-	pending map[sendKey]*keep // with an id, not committed yet; nil when there are none
-	commits int               // handed to the journal and not answered
-	broken  error             // the store could not be opened
+	time    int64                    // see clock
+	batch   *inbox.Batch             // of commitHere, used again
+	pending map[sendKey]*keep        // with an id, not committed yet; nil when there are none
+	repeats map[sendKey][]*actor.PID // those who have sent one of pending again
+	commits int                      // handed to the journal and not answered
+	broken  error                    // the store could not be opened
 	tail    tail
 
 	devices   []device
 	forgotten []inbox.Move
 	sessions  []*attachment // oldest first
+	awaited   []*actor.PID  // sessions that the last actor had and that have not attached again
 
-	quiet    bool // told the shard that there is nothing to do
-	leaving  bool // asked to leave, not yet answered
-	retrying bool // a retry is on its way
+	quiet    bool   // told the shard that there is nothing to do
+	leaving  bool   // asked to leave, not yet answered
+	retrying bool   // a retry is on its way
+	putOff   bool   // moves wait for it
+	late     bool   // a session has room, and its read was put off: a readDue is on its way
+	fate     *Error // why numbers are void, if they are
 }
 
 var _ mailbox.Owner = (*user)(nil)
@@ -80,6 +84,11 @@ func (u *user) Receive(ctx actor.Context) {
 		u.uncommitted(msg)
 	case *retry:
 		u.retry()
+	case *readDue:
+		u.late = false
+		u.pumpAll(true)
+	case *wrapUp:
+		u.wrapUp(ctx)
 
 	default:
 		u.system.unhandled(ctx)
@@ -90,22 +99,27 @@ func (u *user) start(ctx actor.Context) {
 	u.self = ctx.Self()
 	state, err := u.system.config.Store.Open(u.id)
 	if err != nil {
-		u.system.log.Error("inbox not opened", slog.String("user", string(u.id)), slog.Any("error", err))
+		u.system.storeTrouble("inbox not opened", u.id, err)
 		u.broken = err
 		u.retryLater()
 		return
 	}
-	u.head, u.last, u.sum, u.floor = state.Head, state.Head, state.Sum, state.Floor
+	u.head, u.last, u.sum, u.keptSum, u.floor = state.Head, state.Head, state.Sum, state.Sum, state.Floor
 	for _, d := range state.Devices {
+		d.Cursor = min(d.Cursor, u.head)
 		u.devices = append(u.devices, device{Device: d})
 	}
-	u.unseen = u.unseenBytes()
+	u.unseen = u.sum
+	if u.head > 0 {
+		u.look()
+	}
 }
 
 // attach begins to deliver to a session, where its device left off. It does no
 // harm if it comes twice for a session.
 func (u *user) attach(msg *attach) {
 	u.quiet = false
+	u.isBack(msg.session)
 	switch {
 	case u.attachment(msg.session) != nil:
 	case u.broken != nil:
@@ -147,15 +161,18 @@ func (u *user) admit(msg *attach) {
 	switch {
 	case msg.resumes: // its user's actor is a new one, the session is not
 		a.sent = min(msg.sent, u.head)
-		a.resume(min(msg.arrived, u.head))
+		a.resume(max(min(msg.arrived, a.sent), min(u.floor, a.sent)))
 	case msg.cursor != nil: // the client knows best
 		a.sent = min(*msg.cursor, u.head)
 		known = true
-		if a.sent != d.Cursor {
+		if a.sent != d.Cursor && u.alone(d) {
 			d.moveTo(a.sent)
 		}
 	default:
 		a.sent = d.Cursor
+	}
+	if a.sent < u.head {
+		u.lookForFloor()
 	}
 	if a.sent < u.floor && !msg.resumes {
 		if known {
@@ -163,8 +180,8 @@ func (u *user) admit(msg *attach) {
 		}
 		a.sent = u.floor
 	}
-	if msg.device != "" && now()-d.Seen > seenEvery.Milliseconds() {
-		d.moveTo(d.Cursor) // or it would be taken for one that stays away
+	if msg.device != "" {
+		d.seenNow()
 	}
 	answer.cursor = a.sent
 	if !msg.resumes {
@@ -173,11 +190,8 @@ func (u *user) admit(msg *attach) {
 	u.sessions = append(u.sessions, a)
 	u.settle(d)
 	u.root().Send(msg.session, answer)
-	u.pump(a)
+	u.pump(a, false)
 }
-
-// seenEvery is how often the store is told that a named device is still in use.
-const seenEvery = 24 * time.Hour
 
 func (u *user) attachment(session *actor.PID) *attachment {
 	for _, a := range u.sessions {
@@ -189,9 +203,13 @@ func (u *user) attachment(session *actor.PID) *attachment {
 }
 
 func (u *user) detach(msg *detach) {
+	u.isBack(msg.session)
 	a := u.attachment(msg.session)
 	if a == nil {
 		return
+	}
+	if d := u.device(a.device); d.Cursor > 0 || d.Name != "" {
+		d.seenNow()
 	}
 	u.sessions = slices.DeleteFunc(u.sessions, func(other *attachment) bool { return other == a })
 	u.trimTail()
@@ -210,9 +228,9 @@ func (u *user) ack(msg *ack) {
 	if a := u.attachment(msg.session); a != nil {
 		a.arrived(min(msg.seq, a.sent))
 		u.settle(d)
-		u.pump(a)
+		u.pump(a, false)
 		u.trimTail()
-	} else if !u.connected(msg.device) {
+	} else if u.alone(d) {
 		d.advance(min(msg.seq, u.head))
 	}
 	if u.fetched() >= u.last {
@@ -220,9 +238,25 @@ func (u *user) ack(msg *ack) {
 	}
 }
 
+// isBack notes that a session of the last actor is accounted for.
+func (u *user) isBack(session *actor.PID) {
+	if len(u.awaited) > 0 {
+		u.awaited = slices.DeleteFunc(u.awaited, session.Equal)
+	}
+}
+
+// alone is whether no session has a say in where a device stands. Those of the
+// nameless device may be others that are not back yet.
+func (u *user) alone(d *device) bool {
+	return !u.connected(d.Name) && (d.Name != "" || len(u.awaited) == 0)
+}
+
 // settle moves a device to what all its sessions have. Only the nameless device has
 // more than one.
 func (u *user) settle(d *device) {
+	if d.Name == "" && len(u.awaited) > 0 {
+		return
+	}
 	has := u.head
 	for _, a := range u.sessions {
 		if a.device == d.Name {
@@ -292,11 +326,19 @@ func (u *user) retryLater() {
 }
 
 func (u *user) retry() {
-	u.retrying = false
+	u.retrying, u.putOff = false, false
 	if u.broken != nil {
 		panic(&replaceMe{u.broken})
 	}
-	u.pumpAll()
+	u.pumpAll(true)
+}
+
+// wrapUp hands over what is to be kept, for the node stops: the journal stops last.
+func (u *user) wrapUp(ctx actor.Context) {
+	if len(u.fresh) > 0 || u.dirty() {
+		u.handOverAll()
+	}
+	answer(ctx, &wrappedUp{u.id})
 }
 
 func (u *user) root() *actor.RootContext { return u.system.root }

@@ -78,7 +78,7 @@ func TestWindowIsBoundedInBytesButOneMayAlwaysGo(t *testing.T) {
 				w.Fatal(err)
 			}
 		}
-		huge := strings.Repeat("x", protocol.MaxWindowBytes+1)
+		huge := strings.Repeat("x", 63<<10)
 		for range 2 {
 			if _, err := w.system.Send(w.Context(), &protocol.Send{Sender: "post", Receiver: "bob", Content: huge}); err != nil {
 				w.Fatal(err)
