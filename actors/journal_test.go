@@ -61,9 +61,9 @@ func TestNothingIsConfirmedOrDeliveredBeforeItsCommit(t *testing.T) {
 	})
 }
 
-// A commit that is applied is not yet one that is known to be: who attaches in
-// between waits for the word too.
-func TestNobodyReadsAheadOfTheCommit(t *testing.T) {
+// A commit that is applied is not yet one that the user knows of; who attaches in
+// between gets every message all the same.
+func TestWhoAttachesBetweenACommitAndItsWordGetsAllOnce(t *testing.T) {
 	onDisk(t, Config{}, func(w *world) {
 		w.mail("bob", 2)
 		open := gate[*committed](w, "bob")

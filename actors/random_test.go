@@ -177,6 +177,7 @@ func (p *play) run(plan []step) (fault string) {
 	p.connect(0, true, nil)
 	p.connect(1, true, &protocol.Connect{Device: "home", Window: 4})
 	p.connect(2, true, &protocol.Connect{})
+	synctest.Wait() // a session that is not attached yet is refused when its user is parked
 	poisons := []string{
 		fmt.Sprintf("%T", &attach{}), fmt.Sprintf("%T", &detach{}), fmt.Sprintf("%T", &rest{}),
 		fmt.Sprintf("%T", &mayLeave{}), fmt.Sprintf("%T", &actor.Started{}), fmt.Sprintf("%T", &committed{}),
