@@ -83,8 +83,8 @@ func TestStalledDevicesCostDiskNotMemory(t *testing.T) {
 	if err := result.Failure(); err != nil {
 		t.Error(err)
 	}
-	if backlog := int64(result.Sent * size); result.ResidentDuring-result.ResidentBefore > backlog/2 {
-		t.Errorf("memory grew from %d to %d bytes while %d bytes were sent: %v", result.ResidentBefore, result.ResidentDuring, backlog, result.Resident)
+	if backlog := int64(result.Sent * size); result.MostDuring-result.MostBefore > backlog/2 {
+		t.Errorf("memory grew from %d to %d bytes while %d bytes were sent: %v", result.MostBefore, result.MostDuring, backlog, result.Resident)
 	}
 }
 

@@ -26,6 +26,8 @@ type intake struct {
 	last     uint64 // the number of the newest message, at first that where delivery began
 	told     uint64 // up to which the server has our ACK, or knows without
 	window   int    // how many messages may come without an ACK
+	granted  uint64 // where the server let delivery begin
+	asked    uint64 // the cursor of our CONNECT; done may have moved since
 	gapAhead bool   // the server has said that numbers will be missing
 
 	// The server may be restored to an earlier state, and give numbers again that we
@@ -69,13 +71,13 @@ func (i *intake) connected(answer *protocol.Connect) (restored bool) {
 	switch {
 	case !i.known:
 		i.begin(answer, from)
-	case from < i.done || answer.Head < i.seen:
+	case from < i.asked || answer.Head < i.seen:
 		restored = true
 		i.restore(min(from, i.done), answer.Head)
 	case from > i.seen:
 		i.missed(i.seen+1, from)
 	}
-	i.last, i.told = from, from
+	i.last, i.told, i.granted = from, from, from
 	i.window = int(answer.Window)
 	if i.window == 0 {
 		i.window = protocol.DefaultWindow
@@ -195,6 +197,10 @@ func (i *intake) owes() (some, now bool) {
 	}
 	return true, len(i.queue) == 0 || i.done-i.told >= uint64(max(1, i.window/4))
 }
+
+// lost ends a connection without a goodbye: an ACK that was written may not have
+// arrived.
+func (i *intake) lost() { i.told = min(i.told, i.granted) }
 
 // ack is the ACK that is to be written now, and takes it for written; nil if the
 // server knows it all.

@@ -124,6 +124,7 @@ func (c *Client) open(conn *Conn) (*protocol.Connect, error) {
 	c.mu.Lock()
 	if c.intake.known {
 		cursor := c.intake.done
+		c.intake.asked = cursor
 		hello.Cursor = &cursor
 	}
 	c.mu.Unlock()
@@ -161,6 +162,9 @@ func (c *Client) serve(life context.Context, s *session) error {
 	err := c.write(life, s.conn, read)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !errors.Is(err, ErrClosed) {
+		c.intake.lost()
+	}
 	for _, forgotten := range c.outbox.lost() {
 		forgotten.finish(Receipt{}, forgotten.failure(err))
 	}

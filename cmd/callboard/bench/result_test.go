@@ -63,6 +63,14 @@ func TestFailuresAreTold(t *testing.T) {
 	}
 }
 
+func TestPlateauIsWhereMemoryEndsUp(t *testing.T) {
+	for want, samples := range map[int64][]int64{5: {5}, 7: {1, 1, 1, 1, 7, 7, 90, 7}, 30: {10, 20, 30}} {
+		if got := plateau(samples); got != want {
+			t.Errorf("%v: %d, want %d", samples, got, want)
+		}
+	}
+}
+
 func TestProgressIsForTerminals(t *testing.T) {
 	file, err := os.Create(t.TempDir() + "/out")
 	if err != nil {

@@ -61,12 +61,14 @@ type StallResult struct {
 	Size    int     `json:"size"`
 	Seconds float64 `json:"seconds"` // of the stall
 
-	Sent             uint64  `json:"sent"`               // while they stalled
-	CatchUpSeconds   float64 `json:"catch_up_s"`         // until all had all
-	CatchUpPerSecond float64 `json:"catch_up_per_s"`     // messages
-	ResidentBefore   int64   `json:"resident_before"`    // the most while the devices kept up, in bytes
-	ResidentDuring   int64   `json:"resident_during"`    // the most while they stalled
-	ResidentCatching int64   `json:"resident_catch_up"`  // the most while they caught up
+	Sent             uint64  `json:"sent"`            // while they stalled
+	CatchUpSeconds   float64 `json:"catch_up_s"`      // until all had all
+	CatchUpPerSecond float64 `json:"catch_up_per_s"`  // messages
+	ResidentBefore   int64   `json:"resident_before"` // while the devices kept up, in bytes
+	ResidentDuring   int64   `json:"resident_during"` // while they stalled
+	MostBefore       int64   `json:"most_before"`     // the most at any time
+	MostDuring       int64   `json:"most_during"`
+	MostCatching     int64   `json:"most_catch_up"`
 	Resident         []int64 `json:"resident_by_second"` // all of it
 	GrowthPercent    float64 `json:"growth_percent"`     // during against before
 	Tolerance        int     `json:"tolerance_percent"`
@@ -180,8 +182,9 @@ func (s *staller) all(ctx context.Context) (*StallResult, error) {
 	}
 	s.catchUp(ctx, r)
 	after := s.samples()
-	r.ResidentBefore, r.ResidentDuring = slices.Max(before), slices.Max(during[len(before)-1:])
-	r.ResidentCatching, r.Resident = slices.Max(after[len(during)-1:]), after
+	during = during[len(before)-1:]
+	r.ResidentBefore, r.ResidentDuring, r.Resident = plateau(before), plateau(during), after
+	r.MostBefore, r.MostDuring, r.MostCatching = slices.Max(before), slices.Max(during), slices.Max(after[len(before)+len(during)-2:])
 	r.GrowthPercent = 100 * (float64(r.ResidentDuring)/float64(r.ResidentBefore) - 1)
 	r.SendToSent, r.Check, r.Errors = s.toSent.Latency(), s.verdict(), s.errors
 	return r, ctx.Err()
@@ -222,6 +225,13 @@ func (s *staller) samples() []int64 {
 	return slices.Clone(s.resident)
 }
 
+// plateau is where the memory was in the second half of a time: the median, because
+// the collector and the store's memtables make it go up and down all the time.
+func plateau(samples []int64) int64 {
+	half := slices.Sorted(slices.Values(samples[len(samples)/2:]))
+	return half[len(half)/2]
+}
+
 // Failure is the error that the run ends with because of what it found; nil if all
 // is well.
 func (r *StallResult) Failure() error {
@@ -245,8 +255,8 @@ func (r *StallResult) WriteTable(out io.Writer) error {
 	t.row("messages", "%d sent meanwhile, %.0f/s", r.Sent, float64(r.Sent)/r.Seconds)
 	t.latency("send to SENT", r.SendToSent)
 	t.row("catching up", "%.1f s, %.0f messages/s", r.CatchUpSeconds, r.CatchUpPerSecond)
-	t.row("resident memory", "%s keeping up, %s stalled (%+.1f %%), %s catching up",
-		mebibytes(r.ResidentBefore), mebibytes(r.ResidentDuring), r.GrowthPercent, mebibytes(r.ResidentCatching))
+	t.row("resident memory", "%s keeping up, %s stalled: %+.1f %%", mebibytes(r.ResidentBefore), mebibytes(r.ResidentDuring), r.GrowthPercent)
+	t.row("at most", "%s keeping up, %s stalled, %s catching up", mebibytes(r.MostBefore), mebibytes(r.MostDuring), mebibytes(r.MostCatching))
 	t.row("by second", "%s", bySecond(r.Resident))
 	for code, n := range r.Errors {
 		t.row("error "+code, "%d", n)
