@@ -74,7 +74,7 @@ func (u *user) cannotKeep(msg *protocol.Send) *Error {
 	}
 	entries, bytes := uint64(u.system.config.MaxInboxEntries), uint64(u.system.config.MaxInboxBytes)
 	size := uint64(len(msg.Content))
-	if u.last-u.seen() < entries && u.unseen+size <= bytes {
+	if u.unseen+size <= bytes && (u.last-u.floor < entries || u.last-u.seen() < entries) {
 		return nil
 	}
 	u.look() // retention has worked meanwhile

@@ -18,6 +18,8 @@ type box struct {
 	// entries are the newest, up to head and without a gap: first those that are gone
 	// and remembered, then those that wait.
 	entries []inbox.Entry
+	before  uint64          // the Sum of the entry before the first of them
+	named   int             // how many of them have an id; where none has, none is remembered
 	devices []inbox.Device  // by name
 	index   map[pair]uint64 // numbers of entries by what Find asks for; nil until it is worth having
 
@@ -90,7 +92,22 @@ func (b *box) indexed() {
 	}
 }
 
+// cost is what the first entries cost, in bytes. Sums say it: looking at each message
+// again, long after it came, would cost more than everything else here.
+func (b *box) cost(count int) int64 {
+	if count == 0 {
+		return 0
+	}
+	return int64(b.entries[count-1].Sum-b.before) + int64(count)*entryCost
+}
+
 func (b *box) append(e inbox.Entry) int64 {
+	if len(b.entries) == 0 {
+		b.before = b.sum
+	}
+	if e.Message.Id != "" {
+		b.named++
+	}
 	b.entries = append(b.entries, e)
 	b.head, b.sum = e.Message.Seq, e.Sum
 	if b.index != nil && e.Message.Id != "" {
@@ -128,11 +145,14 @@ func (b *box) move(m *inbox.Move) int64 {
 
 // pass lets the entries up to a number go and remembers the newest of them.
 func (b *box) pass(upTo uint64) int64 {
-	for ; b.floor < upTo; b.floor++ {
-		b.remembered += entryBytes(b.entries[b.floor+1-b.first()].Message)
-	}
-	if known := b.floor + 1 - b.first(); known > Remembered {
-		return b.forget(int(known - Remembered))
+	b.floor = max(b.floor, upTo)
+	known := int(b.floor + 1 - b.first())
+	b.remembered = b.cost(known)
+	switch {
+	case b.named == 0:
+		return b.forget(known)
+	case known > Remembered:
+		return b.forget(known - Remembered)
 	}
 	return 0
 }
@@ -149,14 +169,21 @@ func (b *box) trim(upTo uint64) int64 {
 
 // forget removes the oldest entries, all of which are gone for Read.
 func (b *box) forget(count int) int64 {
-	var freed int64
-	for i := range count {
+	if count == 0 {
+		return 0
+	}
+	freed := b.cost(count)
+	for i := 0; i < count && b.named > 0; i++ {
 		m := b.entries[i].Message
-		freed += entryBytes(m)
+		if m.Id == "" {
+			continue
+		}
+		b.named--
 		if key := (pair{m.Sender, m.Id}); b.index != nil && b.index[key] == b.first()+uint64(i) {
 			delete(b.index, key)
 		}
 	}
+	b.before = b.entries[count-1].Sum
 	clear(b.entries[:count]) // lets the messages go
 	b.entries = b.entries[count:]
 	b.remembered -= freed
