@@ -3,8 +3,14 @@ package actors
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 
+	"callboard/actors/inbox"
+	"callboard/actors/inbox/memory"
+	"callboard/actors/inbox/pebble"
 	"callboard/protocol"
 )
 
@@ -48,7 +54,12 @@ func BenchmarkConnect(b *testing.B) {
 
 func benchSystem(b *testing.B) *System {
 	b.Helper()
-	system, err := New(Config{Store: fakeMemory{newFakeStore()}, MaxSessionsPerUser: 1 << 30})
+	return benchSystemOn(b, memory.New(memory.Config{}))
+}
+
+func benchSystemOn(b *testing.B, store inbox.Store) *System {
+	b.Helper()
+	system, err := New(Config{Store: store, MaxSessionsPerUser: 1 << 30})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -67,4 +78,135 @@ func benchConnect(b *testing.B, system *System, user protocol.UserID, conn Conn)
 		b.Fatal(err)
 	}
 	return link
+}
+
+// BenchmarkJournal is a message that is confirmed on a real disk, with so many under
+// way at once: what one commit costs is shared by all that waited for it.
+func BenchmarkJournal(b *testing.B) {
+	for _, underWay := range []int{1, 16, 256, 1024} {
+		b.Run(fmt.Sprintf("under_way=%d", underWay), func(b *testing.B) {
+			store, err := pebble.Open(b.TempDir(), pebble.Config{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = store.Close() }) // after the cleanup of what uses it
+			system := benchSystemOn(b, store)
+			const users = 16
+			got := make(chan struct{}, underWay)
+			var links []*Link
+			for i := range users {
+				conn := &fakeConn{keep: true, onWrite: func(m protocol.Message) {
+					if _, ok := m.(*protocol.Sent); ok {
+						got <- struct{}{}
+					}
+				}}
+				link, err := system.Connect(b.Context(), protocol.UserID(fmt.Sprint("u", i)), V1, conn)
+				if err != nil {
+					b.Fatal(err)
+				}
+				link.Connect(&protocol.Connect{})
+				links = append(links, link)
+			}
+			for range underWay {
+				got <- struct{}{}
+			}
+			text := strings.Repeat("x", 64)
+			b.ReportAllocs()
+			sent := 0
+			for b.Loop() {
+				<-got
+				link := links[sent%users]
+				next := link.Next()
+				next.Receiver, next.Content, next.Id = "nobody"+fmt.Sprint(sent%64), text, strconv.Itoa(sent)
+				if !link.Send() {
+					b.Fatal("the session has ended")
+				}
+				sent++
+			}
+			for range underWay {
+				<-got
+			}
+		})
+	}
+}
+
+// BenchmarkReplay is a message of a long inbox that a device fetches from the disk.
+func BenchmarkReplay(b *testing.B) {
+	store, err := pebble.Open(b.TempDir(), pebble.Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	const entries = 10_000
+	batch, sum := &inbox.Batch{}, uint64(0)
+	for seq := range uint64(entries) {
+		m := &protocol.Receive{Seq: seq + 1, Id: fmt.Sprint(seq), Sender: "alice", Content: strings.Repeat("x", 64)}
+		sum += inbox.Size(m)
+		batch.Appends = append(batch.Appends, inbox.Append{User: "bob", Entry: inbox.Entry{Message: m, Sum: sum}})
+	}
+	if err := store.Commit(batch); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = store.Close() }) // after the cleanup of what uses it
+	system := benchSystemOn(b, store)
+	b.ReportAllocs()
+	fetched := 0
+	for b.Loop() {
+		if fetched%entries == 0 {
+			fetchAll(b, system, entries)
+		}
+		fetched++
+	}
+}
+
+// fetchAll fetches an inbox from its beginning.
+func fetchAll(b *testing.B, system *System, entries uint64) {
+	b.Helper()
+	var link *Link
+	linked, done := make(chan struct{}), make(chan struct{})
+	conn := &fakeConn{keep: true, onWrite: func(m protocol.Message) {
+		if m, ok := m.(*protocol.Receive); ok && m.Seq%32 == 0 || ok && m.Seq == entries {
+			<-linked
+			link.Ack(m.Seq)
+			if m.Seq == entries {
+				close(done)
+			}
+		}
+	}}
+	link, err := system.Connect(b.Context(), "bob", V1, conn)
+	if err != nil {
+		b.Fatal(err)
+	}
+	close(linked)
+	beginning := uint64(0)
+	link.Connect(&protocol.Connect{Cursor: &beginning})
+	<-done
+	link.Gone(protocol.CloseNormal)
+}
+
+// BenchmarkUserMemory is what a connected user costs who has sent and fetched a message
+// and is at rest: the actor, the session and what they keep, without a socket.
+func BenchmarkUserMemory(b *testing.B) {
+	system := benchSystem(b)
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC() // the second one frees what the first one's finalizers let go
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return stats.HeapAlloc
+	}
+	before := heap()
+	users := 0
+	for b.Loop() {
+		id := protocol.UserID(fmt.Sprint("u", users))
+		got := make(chan struct{}, 1)
+		link := benchConnect(b, system, id, &fakeConn{keep: true, onWrite: func(protocol.Message) { got <- struct{}{} }})
+		next := link.Next()
+		next.Receiver, next.Content = string(id), "to myself"
+		if !link.Send() {
+			b.Fatal("the session has ended")
+		}
+		<-got
+		users++
+	}
+	b.ReportMetric(float64(heap()-before)/float64(users), "B/user")
 }

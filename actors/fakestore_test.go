@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"testing/synctest"
 	"time"
 
 	"callboard/actors/inbox"
@@ -221,7 +222,16 @@ func (s *fakeStore) contents(user string) (contents []string) {
 	return contents
 }
 
+// settled waits until the cursors that have moved are in the store: the journal keeps
+// them for a while, so that they go along with messages.
+func settled() {
+	synctest.Wait()
+	time.Sleep(2 * movesWait)
+	synctest.Wait()
+}
+
 func (s *fakeStore) cursor(user, device string) uint64 {
+	settled()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.inbox(protocol.UserID(user)).devices[device].Cursor
@@ -250,6 +260,7 @@ func (s *fakeStore) wasOfferedGaps() int {
 
 // knows is whether the store has a cursor for the device.
 func (s *fakeStore) knows(user, device string) bool {
+	settled()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, ok := s.inbox(protocol.UserID(user)).devices[device]

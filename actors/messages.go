@@ -192,6 +192,8 @@ type (
 	}
 	// probe is the journal's own clock: the store may work again.
 	probe struct{}
+	// movesDue is the journal's own clock: cursors have waited long enough.
+	movesDue struct{}
 )
 
 // Answers to those who ask from outside.
@@ -216,6 +218,7 @@ var (
 	msgReadDue      = &readDue{}
 	msgWrapUp       = &wrapUp{}
 	msgProbe        = &probe{}
+	msgMovesDue     = &movesDue{}
 	msgDrained      = &drained{}
 	msgSent         = &protocol.Sent{}
 )

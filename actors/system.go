@@ -92,7 +92,8 @@ func (s *System) startJournal() (err error) {
 		return nil
 	}
 	j := &journal{system: s, barred: make(map[protocol.UserID]struct{})}
-	s.journal, err = s.spawn("journal", j, actor.WithMailbox(func() actor.Mailbox { return mailbox.New(j) }))
+	j.box = mailbox.New(j)
+	s.journal, err = s.spawn("journal", j, actor.WithMailbox(func() actor.Mailbox { return j.box }))
 	return err
 }
 
