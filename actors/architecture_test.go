@@ -1,6 +1,7 @@
 package actors_test
 
 import (
+	"bytes"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -8,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -152,4 +155,39 @@ func breaches(fset *token.FileSet, file *ast.File) []string {
 		return true
 	})
 	return found
+}
+
+// The invariants of doc.go name their tests.
+func TestEveryInvariantNamesItsTest(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests []byte
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tests = append(tests, source...)
+	}
+	_, invariants, _ := strings.Cut(string(doc), "# Invariants")
+	numbered := regexp.MustCompile(`(?m)^//  \d+\. `).FindAllStringIndex(invariants, -1)
+	if len(numbered) != 8 {
+		t.Fatalf("doc.go has %d invariants, want 8", len(numbered))
+	}
+	for i, at := range numbered {
+		text := invariants[at[0]:]
+		if i+1 < len(numbered) {
+			text = invariants[at[0]:numbered[i+1][0]]
+		}
+		name := regexp.MustCompile(`Test\w+`).FindString(text)
+		if name == "" || !bytes.Contains(tests, []byte("func "+name+"(t *testing.T)")) {
+			t.Errorf("invariant %d names no test that is there: %q", i+1, name)
+		}
+	}
 }

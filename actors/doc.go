@@ -36,29 +36,32 @@
 //
 // # Invariants
 //
-// Each has a test named after it.
+// Each names a test that shows it.
 //
 //  1. One road. Everything for a user passes that user's shard; nobody else
 //     keeps a user's address, but for the journal while it owes an answer. So an idle
-//     user can leave without losing mail (entry.go has the states).
+//     user can leave without losing mail (entry.go has the states):
+//     TestMailThatArrivesWhileAUserLeavesIsNotLost.
 //  2. One writer. Only a user's actor numbers the messages of the user's inbox, and
 //     the next actor begins when the journal has answered for all that the last one
-//     handed over.
+//     handed over: TestCrashOfAUserLosesNoCommitInFlight.
 //  3. One recovery path. However a user's actor ends, its shard starts the next one,
 //     which reads the inbox anew, hands over the mail that was held, and the sessions
-//     attach again and say how far they are (recovery.go).
+//     attach again and say how far they are (recovery.go): TestCrashOnAnyMessageLeavesTheUserReachable.
 //  4. Confirmed means kept. SENT leaves only after the commit that holds the message,
-//     and RECEIVE too; what a failed commit had numbered is void (journal.go).
+//     and RECEIVE too; what a failed commit had numbered is void (journal.go):
+//     TestNothingIsConfirmedOrDeliveredBeforeItsCommit.
 //  5. The inbox is the queue. At most a window of messages, and of bytes, is on its
 //     way to a session; the rest waits in the inbox. A slow device costs disk, not
-//     memory (delivery.go).
+//     memory (delivery.go): TestDeviceThatNeverAcknowledgesHoldsNobodyUp.
 //  6. Back-pressure ends at the socket. Each message that a reader passes on takes a
 //     credit and its answer gives it back; without a credit the reader does not read.
-//     An ACK takes none: each one that says something new was paid for by a message.
+//     An ACK takes none: each one that says something new was paid for by a message:
+//     TestSenderWithoutCreditsWaitsForAnswers.
 //  7. One reader and one writer for each socket: the reader goroutine and the
-//     session.
+//     session: TestSessionWritesNoMessageTwice.
 //  8. No lock, no goroutine, no sleep, no waiting on a future inside this
-//     package; architecture_test.go reads the source for that. The mailbox, a
+//     package; TestNoLockNoGoroutineNoSleepNoFutureInsideActors reads the source for that. The mailbox, a
 //     package of its own, has the one lock that hands messages over. A user waits for
 //     the disk when it reads, and the journal when it commits: each holds up nobody
 //     that does not wait for the same.

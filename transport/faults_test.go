@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -219,12 +220,18 @@ func TestFault12OperatorCanSee(t *testing.T) {
 			t.Errorf("%s: %d %q", path, status, body)
 		}
 	}
-	s.connect("1").send("1", "a secret")
+	seen := s.connect("1")
+	seen.send("1", "a secret")
 	info, err := s.system.DescribeUser(t.Context(), "1")
 	if err != nil || info.State != "active" || len(info.Sessions) != 1 {
 		t.Errorf("user 1 is described as %+v, %v", info, err)
 	}
-	s.server.config.Log.Info("the log is written as JSON")
+	if n, err := s.system.CloseUser(t.Context(), "1", protocol.CloseByOperator, "go away"); n != 1 || err != nil {
+		t.Errorf("%d sessions closed, %v", n, err)
+	}
+	seen.closed(protocol.CloseByOperator)
+	why := regexp.MustCompile(`"session ended","user":"1","session":\d+,"code":4003,"reason":"go away"`)
+	eventually(t, "the log says who was dropped and why", func() bool { return why.MatchString(s.log.String()) })
 	for line := range bytes.Lines([]byte(s.log.String())) {
 		var record struct{ Time, Level, Msg string }
 		if err := json.Unmarshal(line, &record); err != nil || record.Msg == "" || record.Level == "" {
