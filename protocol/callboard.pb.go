@@ -335,8 +335,8 @@ type Limits struct {
 	MissedPongs uint32 `protobuf:"varint,7,opt,name=missed_pongs,json=missedPongs,proto3" json:"missed_pongs,omitempty"`
 	// The longest content, in bytes as JSON writes it between the quotes.
 	ContentBytes uint32 `protobuf:"varint,8,opt,name=content_bytes,json=contentBytes,proto3" json:"content_bytes,omitempty"`
-	// The bytes of messages that may be on their way without an Ack; one message
-	// always may.
+	// With so many bytes of messages on their way without an Ack, nothing more is
+	// sent; the last message may go beyond them.
 	WindowBytes uint32 `protobuf:"varint,9,opt,name=window_bytes,json=windowBytes,proto3" json:"window_bytes,omitempty"`
 	// The number of devices of one user that the server keeps a cursor for.
 	Devices       uint32 `protobuf:"varint,10,opt,name=devices,proto3" json:"devices,omitempty"`

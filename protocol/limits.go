@@ -45,8 +45,9 @@ const (
 	// MaxHeaderBytes is the longest header of an HTTP request, in bytes.
 	MaxHeaderBytes = 8 << 10
 
-	// MaxWindowBytes is how many bytes of content, senders and ids may be on their
-	// way to a session without an ACK; one message always may.
+	// MaxWindowBytes is how many bytes of content, senders and ids, and 32 for each
+	// message, are on their way to a session without an ACK when nothing more is sent. The
+	// last message may go beyond it.
 	MaxWindowBytes = 256 << 10
 
 	// MaxInboxBytes is how many bytes of messages may wait in an inbox that no device
