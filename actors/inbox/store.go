@@ -28,13 +28,13 @@ type Store interface {
 
 	// Commit applies a batch as a whole or not at all; the batch is the caller's again
 	// afterwards, its messages may be kept. When it returns nil, the
-	// batch can be read, and its appends and trims survive kill -9 and power loss;
-	// so does an empty batch, which changes nothing and asks whether the disk works.
-	// A batch of moves alone survives the process, and a crash of the machine only
-	// if that is a moment later.
+	// batch can be read, and survives kill -9 and power loss. An empty batch changes
+	// nothing and asks whether the disk works.
 	//
 	// After an error nobody knows whether the batch was applied, until Open says it;
-	// from then on it stays as Open said. No error is ever followed by a Commit that
+	// from then on it stays as Open said. Meanwhile Open and Find of the users in the
+	// batch return an error, and Read may return entries of the batch: who reads knows
+	// up to which number they are confirmed. No error is ever followed by a Commit that
 	// succeeds on top of what the failed one may have left undone: the Store first
 	// finds out what the disk has. ErrFull says that there is no room.
 	Commit(batch *Batch) error

@@ -104,8 +104,7 @@ type run struct {
 	rng   *rand.Rand
 	log   func(format string, args ...any)
 
-	certain  model   // what is there as long as the process lives
-	possible []model // what a power loss may go back to, besides
+	certain model // what was confirmed
 }
 
 // commitsPerRun is short, since what goes wrong goes wrong early or needs a full disk.
@@ -159,11 +158,6 @@ func (r *run) commit(batch *inbox.Batch) error {
 	case err != nil:
 		return r.mend(after)
 	}
-	if len(batch.Appends)+len(batch.Trims) == 0 && len(batch.Moves) > 0 {
-		r.possible = append(r.possible, r.certain) // the disk may not have it yet
-	} else {
-		r.possible = nil
-	}
 	r.certain = after
 	return nil
 }
@@ -178,7 +172,7 @@ func (r *run) restart(after model) error {
 		return fmt.Errorf("opening the store after a power loss: %w", err)
 	}
 	r.store = store
-	if err := r.settle(append(slices.Clone(r.possible), r.certain, after)); err != nil {
+	if err := r.settle([]model{r.certain, after}); err != nil {
 		return fmt.Errorf("after a power loss: %w", err)
 	}
 	return r.reopen()
@@ -226,7 +220,6 @@ func (r *run) reopen() error {
 	states := []model{r.certain}
 	if r.disk.Crashed() {
 		r.disk.Restart(r.rng)
-		states = slices.Concat(r.possible, states)
 	}
 	store, err := r.disk.Open()
 	if err != nil {
@@ -257,7 +250,7 @@ func (r *run) either(text string, states []model) error {
 		want := s.text(users)
 		if want == text {
 			r.note("state %d of %d", i+1, len(states))
-			r.certain, r.possible = s, nil
+			r.certain = s
 			return nil
 		}
 		wanted = append(wanted, want)

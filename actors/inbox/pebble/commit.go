@@ -10,10 +10,6 @@ import (
 	"callboard/protocol"
 )
 
-// maxMoves is how many moves may be held in memory until the disk has them. One more makes
-// the commit wait for the disk.
-const maxMoves = 4096
-
 var errReadOnly = errors.New("the store is open for reading only")
 
 // Commit implements inbox.Store. After an error, Open, Read and Find return it for the
@@ -39,20 +35,15 @@ func (s *Store) apply(batch *inbox.Batch) error {
 		_ = b.Close() // nothing of it was applied
 		return err
 	}
-	s.counter++
-	if err := s.putPair(b, counterKey, s.counter, 0); err != nil {
-		_ = b.Close() // nothing of it was applied
-		return err
+	if b.Empty() { // asks whether the disk works: Pebble would not look
+		if err := s.putPair(b, probeKey, 0, 0); err != nil {
+			_ = b.Close() // nothing of it was applied
+			return err
+		}
 	}
-
-	// A batch of moves alone is written, and synced with the next commit.
-	lazy := len(batch.Moves) > 0 && len(batch.Appends) == 0 && len(batch.Trims) == 0 &&
-		len(s.moves)+len(batch.Moves) <= maxMoves
 	s.flight.begin(batch)
 	defer s.flight.end()
-	s.db.fence.lazy.Store(lazy)
 	err := s.db.Apply(b, pebble.Sync)
-	s.db.fence.lazy.Store(false)
 	if err == nil {
 		err = s.db.broken() // to Pebble it was a success
 	}
@@ -61,18 +52,6 @@ func (s *Store) apply(batch *inbox.Batch) error {
 		return refine(err)
 	}
 	_ = b.Close() // gives its memory back; it cannot fail
-
-	if !lazy {
-		s.moves = s.moves[:0]
-		return nil
-	}
-	for i := range batch.Moves {
-		s.moves = append(s.moves, numbered{s.counter, batch.Moves[i]})
-	}
-	select {
-	case s.moved <- struct{}{}:
-	default: // it has been told
-	}
 	return nil
 }
 

@@ -1,8 +1,7 @@
 // Package pebble keeps inboxes in a directory, with Pebble, a log-structured store that is
 // part of the program: there is no server to install.
 //
-// A Commit with messages or trims is on the disk when it returns. One with moves alone is
-// with the operating system, and on the disk within a second.
+// A Commit is on the disk when it returns.
 //
 // When the disk fails, nothing is confirmed any more until a Commit has opened anew what the
 // disk has. Meanwhile Open, Read and Find go on for all users but those in the batch that failed,

@@ -30,7 +30,6 @@ type fence struct {
 	fallen  atomic.Pointer[fall]
 	onFall  func(*fall)
 	waiting atomic.Bool // flushes and compactions wait after the fall; set once the database is open
-	lazy    atomic.Bool // syncs of the log are put off; see fenceFile.sync
 
 	mu       sync.Mutex
 	stalled  bool          // a commit waits for a flush; guarded by mu
@@ -148,7 +147,7 @@ func (f *fence) OpenDir(name string) (vfs.File, error) {
 }
 
 func (f *fence) open(what, name string, open func() (vfs.File, error)) (vfs.File, error) {
-	wrapped := &fenceFile{fence: f, name: name, log: isLog(name), patient: !isLog(name)}
+	wrapped := &fenceFile{fence: f, name: name, patient: !isLog(name)}
 	if !f.attempt(wrapped.patient, what, func() (err error) {
 		wrapped.File, err = open()
 		return err

@@ -8,9 +8,7 @@ type fenceFile struct {
 
 	fence   *fence
 	name    string
-	log     bool
 	patient bool
-	unsaved bool // a sync was put off; used by the one goroutine that writes and closes a log file
 }
 
 // Write implements vfs.File, as do the methods below.
@@ -47,24 +45,12 @@ func (f *fenceFile) SyncTo(length int64) (bool, error) {
 	return full, nil
 }
 
-// sync makes what was written survive a power loss. A commit of cursors alone needs not: it
-// has to be out of the process, which Pebble does only when asked for a sync. So such a commit asks, and
-// the log writes; the sync is made up for by the next commit, and at the latest when the
-// file is closed, since a log file must be whole before the next one begins.
 func (f *fenceFile) sync(sync func() error) {
-	if f.log && f.fence.lazy.Load() {
-		f.unsaved = true
-		return
-	}
 	f.fence.attempt(f.patient, "syncing "+f.name, sync)
-	f.unsaved = false
 }
 
 // Close implements vfs.File.
 func (f *fenceFile) Close() error {
-	if f.unsaved {
-		f.fence.attempt(f.patient, "syncing "+f.name, f.File.SyncData)
-	}
 	if err := f.File.Close(); err != nil {
 		f.fence.fall("closing "+f.name, err)
 	}

@@ -34,7 +34,7 @@ const (
 
 var (
 	versionKey = []byte{metaSpace, 'v'}
-	counterKey = []byte{metaSpace, 'n'}
+	probeKey   = []byte{metaSpace, 'n'} // written by a commit of nothing
 )
 
 // prefixBytes is how much stands before the user in a key, and the kind behind it.

@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"callboard/actors/inbox"
@@ -34,9 +32,6 @@ func (s *Store) mend() error {
 		s.db = nil
 	}
 	db, err := s.openDatabase()
-	if err == nil {
-		err = s.restoreMoves(db)
-	}
 	if err != nil {
 		s.trouble = fmt.Errorf("opening %s again: %w", s.dir, refine(err))
 		return s.trouble
@@ -62,63 +57,6 @@ func (s *Store) probe() error {
 	}
 	_, err = file.Write(make([]byte, 4096))
 	return errors.Join(err, file.Sync(), file.Close(), s.config.FS.Remove(name))
-}
-
-// restoreMoves applies again the moves that were confirmed and that the disk does not have.
-func (s *Store) restoreMoves(db *database) error {
-	b := db.NewBatch()
-	for i := range s.moves {
-		if m := &s.moves[i]; m.commit > s.counter {
-			if err := s.putMove(b, &m.Move); err != nil {
-				return err
-			}
-		}
-	}
-	if !b.Empty() {
-		s.counter = s.moves[len(s.moves)-1].commit
-	}
-	if err := s.putPair(b, counterKey, s.counter, 0); err != nil {
-		return err
-	}
-	err := db.Apply(b, pebble.Sync)
-	if err == nil {
-		err = db.broken()
-	}
-	if err != nil {
-		_ = db.close()
-		return err
-	}
-	s.moves = s.moves[:0]
-	return b.Close()
-}
-
-// settleTime is how long after a batch of moves alone a power loss may still take them
-// back.
-const settleTime = time.Second
-
-// settle syncs moves that no other commit has synced. It runs until the Store is closed.
-func (s *Store) settle() {
-	timer := time.NewTimer(settleTime)
-	defer timer.Stop()
-	for {
-		select {
-		case <-s.quit:
-			return
-		case <-s.moved:
-		}
-		timer.Reset(settleTime)
-		select {
-		case <-s.quit:
-			return
-		case <-timer.C:
-		}
-		s.background(func() error {
-			if len(s.moves) == 0 {
-				return nil
-			}
-			return s.apply(&inbox.Batch{})
-		})
-	}
 }
 
 // background does work of the Store's own between two commits, unless the disk has failed.

@@ -37,7 +37,7 @@ func (s *Store) Read(user protocol.UserID, after uint64, maxEntries, maxBytes in
 		return nil, nil
 	}
 	var read []inbox.Entry
-	err := s.reading(user, func(db *database) error {
+	err := s.readingAnyway(func(db *database) error {
 		bytes := uint64(0)
 		return db.entries(user, after+1, func(seq uint64, value []byte) (bool, error) {
 			entry, err := decodeEntry(user, seq, value)
@@ -86,15 +86,23 @@ func (s *Store) Find(user protocol.UserID, sender, id string) (*protocol.Receive
 	return found, nil
 }
 
-// reading calls read while the database stays open.
+// reading calls read while the database stays open and it is known what the user's
+// inbox has.
 func (s *Store) reading(user protocol.UserID, read func(*database) error) error {
+	return s.readingAnyway(func(db *database) error {
+		if _, doubtful := s.doubt[user]; doubtful {
+			return fmt.Errorf("a commit failed, and what became of it is not known yet: %w", refine(db.broken()))
+		}
+		return read(db)
+	})
+}
+
+// readingAnyway calls read while the database stays open.
+func (s *Store) readingAnyway(read func(*database) error) error {
 	s.open.RLock()
 	defer s.open.RUnlock()
 	if s.db == nil {
 		return s.trouble
-	}
-	if _, doubtful := s.doubt[user]; doubtful {
-		return fmt.Errorf("a commit failed, and what became of it is not known yet: %w", refine(s.db.broken()))
 	}
 	return read(s.db)
 }

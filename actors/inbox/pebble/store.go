@@ -20,8 +20,6 @@ type Store struct {
 	lock   *pebble.Lock
 
 	commit  sync.Mutex // held by one commit, repair or step of retention at a time
-	counter uint64     // number of the newest commit; guarded by commit
-	moves   []numbered // those that a power loss would take back; guarded by commit
 	scratch []byte     // for keys; guarded by commit
 
 	open    sync.RWMutex                 // held by readers; db changes under the write lock, and commit
@@ -32,17 +30,10 @@ type Store struct {
 	flight flight
 
 	quit  chan struct{} // closed by Close
-	moved chan struct{} // told of moves that are not on the disk yet
 	group sync.WaitGroup
 }
 
 var _ inbox.Store = (*Store)(nil)
-
-// numbered is a move, and the number of the commit that it was part of.
-type numbered struct {
-	commit uint64
-	inbox.Move
-}
 
 // Open opens the store in a directory, or creates one. It locks the directory, and reads
 // no more than what the last run had not brought into order: some tens of MiB at most.
@@ -57,14 +48,13 @@ func Open(dir string, config Config) (*Store, error) {
 	}
 	s := &Store{
 		config: config, dir: dir, lock: lock,
-		quit: make(chan struct{}), moved: make(chan struct{}, 1),
+		quit: make(chan struct{}),
 	}
 	if s.db, err = s.openDatabase(); err != nil {
 		_ = lock.Close()
 		return nil, fmt.Errorf("opening %s: %w", dir, refine(err))
 	}
 	if !config.ReadOnly {
-		s.group.Go(s.settle)
 		s.group.Go(s.retain)
 	}
 	return s, nil
@@ -95,11 +85,7 @@ func (s *Store) openDatabase() (*database, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.checkVersion(db)
-	if err == nil {
-		s.counter, _, err = db.pair(counterKey)
-	}
-	if err != nil {
+	if err := s.checkVersion(db); err != nil {
 		_ = db.close()
 		return nil, err
 	}
