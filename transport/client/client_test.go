@@ -143,7 +143,7 @@ func TestRefusalIsTypedAndIsTheAnswer(t *testing.T) {
 
 			_, err = sending.Wait(t.Context())
 			refused, ok := errors.AsType[*client.SendError](err)
-			if !ok || refused.Code != code || refused.Reason != "why" || refused.ID != "mine" || refused.Unconfirmed {
+			if !ok || refused.Code != code || refused.Reason != "why" || refused.ID != "mine" || refused.Unconfirmed != temporary {
 				t.Errorf("%#v", err)
 			}
 			if refused.Temporary() != temporary {

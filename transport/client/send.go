@@ -110,7 +110,8 @@ func (c *Client) sent(m *protocol.Sent) {
 // refused is the service's refusal of a message.
 func (c *Client) refused(m *protocol.Error) {
 	if s := c.outbox.answered(m.Id); s != nil {
-		s.finish(Receipt{}, &SendError{ID: m.Id, Code: protocol.ErrorCode(m.Code), Reason: m.Reason})
+		code := protocol.ErrorCode(m.Code)
+		s.finish(Receipt{}, &SendError{ID: m.Id, Code: code, Reason: m.Reason, Unconfirmed: uncertain(code)})
 		signal(c.wake)
 	}
 }

@@ -71,8 +71,9 @@ type SendError struct {
 	Code   protocol.ErrorCode
 	Reason string // In words, for people.
 
-	// Unconfirmed says that the message was written and no answer came: it may be
-	// kept or not. To be certain send it again under its ID.
+	// Unconfirmed says that the message may be kept or not: it was written and no
+	// answer came, or the service failed over it. To be certain send it again under
+	// its ID.
 	Unconfirmed bool
 
 	cause error
@@ -97,11 +98,16 @@ func (e *SendError) Unwrap() error { return e.cause }
 // knows whether it did. The Client does not do so itself after a refusal, because
 // the message would then come behind later ones.
 func (e *SendError) Temporary() bool {
-	switch e.Code {
+	return e.Unconfirmed
+}
+
+// uncertain is whether a refusal with the code leaves open what became of the message.
+func uncertain(code protocol.ErrorCode) bool {
+	switch code {
 	case protocol.CodeUnavailable, protocol.CodeStorageFull, protocol.CodeInternal:
 		return true
 	}
-	return e.Unconfirmed
+	return false
 }
 
 // newSending makes a message that the server would take, or says why it would not.
