@@ -17,6 +17,7 @@ type attachment struct {
 	window  int      // messages that may be on their way
 	sent    uint64   // the newest that was sent
 	has     uint64   // everything up to here has arrived
+	listens bool     // it acknowledges, and so has a say in where its device stands
 	flight  []flying // what is on its way, oldest first; nil when nothing is
 	bytes   int      // of it
 }

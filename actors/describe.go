@@ -13,6 +13,7 @@ import (
 type Tree struct {
 	Gateway GatewayInfo
 	Shards  []ShardInfo
+	Journal JournalInfo
 
 	Opened, Ended uint64 // sessions since the start
 	Failures      uint64 // of users' actors since the start, each answered with a new one
@@ -26,18 +27,26 @@ type GatewayInfo struct {
 	Draining bool
 }
 
+// JournalInfo is the journal's part of a Tree.
+type JournalInfo struct {
+	Present bool   // there is none if the store needs none
+	Waiting int    // messages in its mailbox
+	Trouble *Error // what sends are refused with; nil when the store works
+}
+
 // ShardInfo is one shard's part of a Tree.
 type ShardInfo struct {
 	Number   int
 	Users    int // with an actor, or parked
 	Parked   int
 	Failures uint64 // of its users' actors since the start
+	Waiting  int    // messages in its mailbox
 }
 
 // UserInfo is what there is to know of one user.
 type UserInfo struct {
 	User     protocol.UserID
-	State    string // active, leaving, recovering or parked; empty: the user has no actor
+	State    string // active or parked; empty: the user has no actor
 	Actor    string // the actor's name
 	Sessions []uint64
 	Waiting  int // messages in the actor's mailbox
@@ -45,8 +54,11 @@ type UserInfo struct {
 
 	// Of the inbox, if the user has an actor.
 	Head    uint64 // the newest message in it
-	Floor   uint64 // messages up to it were gone when the actor started
+	Floor   uint64 // messages up to it are gone
 	Devices []inbox.Device
+	Broken  bool // the inbox could not be opened, and its numbers mean nothing
+
+	Unacknowledged []int // messages on their way to each of Sessions
 }
 
 // Describe looks at the whole tree. It asks each shard once, and no user.
@@ -67,6 +79,12 @@ func (s *System) Describe(ctx context.Context) (*Tree, error) {
 			return nil, err
 		}
 		tree.Shards = append(tree.Shards, *shard)
+	}
+	if failure := s.storage.Load(); failure != nil {
+		tree.Journal.Trouble = failure.refusal
+	}
+	if s.journalBox != nil {
+		tree.Journal.Present, tree.Journal.Waiting = true, s.journalBox.UserMessageCount()
 	}
 	return tree, nil
 }

@@ -26,13 +26,22 @@ func (u *user) device(name string) *device {
 }
 
 // addDevice makes a device known, or returns nil if there are too many and none of
-// them has been away for the retention time.
+// them has been away for the retention time. The nameless one is always let in.
 func (u *user) addDevice(name string) *device {
-	if len(u.devices) >= protocol.MaxDevices && !u.forgetOldest() {
+	if name != "" && u.named() >= protocol.MaxDevices && !u.forgetOldest() {
 		return nil
 	}
 	u.devices = append(u.devices, device{Device: inbox.Device{Name: name}})
 	return &u.devices[len(u.devices)-1]
+}
+
+func (u *user) named() (n int) {
+	for i := range u.devices {
+		if u.devices[i].Name != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // forgetOldest makes room for a new device in place of one that has not been seen
@@ -40,7 +49,7 @@ func (u *user) addDevice(name string) *device {
 func (u *user) forgetOldest() bool {
 	oldest := -1
 	for i := range u.devices {
-		if !u.connected(u.devices[i].Name) && (oldest < 0 || u.devices[i].Seen < u.devices[oldest].Seen) {
+		if name := u.devices[i].Name; name != "" && !u.connected(name) && (oldest < 0 || u.devices[i].Seen < u.devices[oldest].Seen) {
 			oldest = i
 		}
 	}

@@ -34,6 +34,7 @@ type entry struct {
 	inWheel  bool          // waits in the shard's wheel
 	innocent bool          // the actor asked to be replaced: that is no failure
 	failures uint32        // within the window
+	restarts uint32        // failures since the entry was made
 	failedAt time.Duration // of System.now, as quietAt
 	quietAt  time.Duration // when it last said that it has nothing to do
 }
@@ -66,6 +67,7 @@ func (e *entry) failed(now, window time.Duration) int {
 		e.failures = 0
 	}
 	e.failures++
+	e.restarts++
 	e.failedAt = now
 	return int(e.failures)
 }

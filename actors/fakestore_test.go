@@ -41,8 +41,8 @@ type fakeMemory struct{ *fakeStore }
 func (fakeMemory) Immediate() {}
 
 var (
-	_ inbox.Store = (*fakeStore)(nil)
-	_ immediate   = fakeMemory{}
+	_ inbox.Store     = (*fakeStore)(nil)
+	_ inbox.Immediate = fakeMemory{}
 )
 
 func newFakeStore() *fakeStore { return &fakeStore{users: map[protocol.UserID]*fakeInbox{}} }

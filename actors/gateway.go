@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/google/btree"
 )
 
 const (
@@ -22,6 +23,7 @@ const (
 type gateway struct {
 	system *System
 	slots  [beatSlots]map[uint64]*actor.PID
+	order  *btree.BTreeG[*session] // those in slots, by number, for page
 	slot   int
 	count  int
 	last   uint64 // number of the newest session
@@ -37,7 +39,7 @@ type gateway struct {
 }
 
 func newGateway(system *System) *gateway {
-	g := &gateway{system: system}
+	g := &gateway{system: system, order: newSessionOrder()}
 	for i := range g.slots {
 		g.slots[i] = make(map[uint64]*actor.PID)
 	}
@@ -67,6 +69,8 @@ func (g *gateway) Receive(ctx actor.Context) {
 		g.open(ctx, msg)
 	case *drain:
 		g.drain(ctx, msg)
+	case *listSessions:
+		answer(ctx, g.page(msg))
 	case *describeGateway:
 		answer(ctx, &GatewayInfo{Sessions: g.count, Draining: g.draining})
 
@@ -98,6 +102,7 @@ func (g *gateway) open(ctx actor.Context, msg *open) {
 		return
 	}
 	g.slots[g.last%beatSlots][g.last] = pid
+	g.order.ReplaceOrInsert(msg.session)
 	g.count++
 	g.system.counts.opened.Add(1)
 }
@@ -105,6 +110,7 @@ func (g *gateway) open(ctx actor.Context, msg *open) {
 // ended keeps the wheel exact; the session itself is counted until it has stopped.
 func (g *gateway) ended(msg *sessionEnded) {
 	delete(g.slots[msg.number%beatSlots], msg.number)
+	g.order.Delete(&session{number: msg.number})
 }
 
 func (g *gateway) terminated(ctx actor.Context) {
@@ -140,6 +146,12 @@ func (g *gateway) drain(ctx actor.Context, msg *drain) {
 		}
 		g.drainStep = len(g.drainFrom)/drainSteps + 1
 		g.drainEach = msg.over * time.Duration(g.drainStep) / time.Duration(max(len(g.drainFrom), 1))
+		g.closeSome(ctx)
+	} else if n := len(g.drainFrom); n > 0 && msg.over < g.drainEach*time.Duration((n+g.drainStep-1)/g.drainStep) {
+		// It is to be over sooner than the last drain said. The step that this one was
+		// waiting for comes besides.
+		g.drainStep = n/drainSteps + 1
+		g.drainEach = msg.over * time.Duration(g.drainStep) / time.Duration(n)
 		g.closeSome(ctx)
 	}
 	g.finishDrain(ctx)

@@ -28,6 +28,9 @@ const (
 	movesWait = 100 * time.Millisecond
 	maxMoves  = 1024
 
+	// maxCommitTime is how long a commit may take before the service is not ready.
+	maxCommitTime = 5 * time.Second
+
 	// probeEvery is how long the journal waits, after a commit has failed, before
 	// it asks the store whether it works again.
 	probeEvery = time.Second
@@ -50,8 +53,8 @@ type journal struct {
 	yields  int
 	timer   bool // a movesDue is on its way
 	box     *mailbox.Mailbox
-	barred  map[protocol.UserID]struct{}
-	failure *Error // what commits are refused with; nil: the store works
+	barred  map[protocol.UserID]*actor.PID // the actor that waits to be replaced
+	failure *Error                         // what commits are refused with; nil: the store works
 }
 
 var _ mailbox.Owner = (*journal)(nil)
@@ -139,7 +142,9 @@ func (j *journal) flush() {
 		j.abandon(j.failure)
 		return
 	}
+	j.system.committing.Store(int64(max(j.system.now(), 1)))
 	err := j.system.config.Store.Commit(&j.batch)
+	j.system.committing.Store(0)
 	if err != nil {
 		j.failed(err)
 		j.abandon(j.failure)
@@ -180,7 +185,7 @@ func (j *journal) abandon(why *Error) {
 // are void now.
 func (j *journal) refuse(msg *commit, why *Error) {
 	if len(msg.entries) > 0 {
-		j.barred[msg.user] = struct{}{}
+		j.barred[msg.user] = msg.by
 	}
 	for _, k := range msg.entries {
 		k.refuse(j.system, why)
@@ -218,6 +223,9 @@ func (j *journal) probe(ctx actor.Context) {
 	j.failure = nil
 	j.system.storage.Store(nil)
 	j.system.log.Info("the store works again")
+	for _, by := range j.barred {
+		ctx.Send(by, msgRetry)
+	}
 }
 
 // keep is a message that has its place in an inbox and waits for its commit.
@@ -263,8 +271,14 @@ type storageFailure struct {
 // Ready returns nil, or why the service cannot do what it is for at the moment: what
 // clients are told, which an *Error in it is, and the cause, which is for operators.
 func (s *System) Ready() error {
+	if s.draining.Load() {
+		return ErrDraining
+	}
 	if failure := s.storage.Load(); failure != nil {
 		return fmt.Errorf("%w (%w)", failure.refusal, failure.cause)
+	}
+	if began := time.Duration(s.committing.Load()); began != 0 && s.now()-began > maxCommitTime {
+		return fmt.Errorf("%w (a commit has been under way for %s: the disk hangs)", ErrUnavailableStore, s.now()-began)
 	}
 	return nil
 }

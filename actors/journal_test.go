@@ -294,7 +294,7 @@ func TestCommitThatFailedAfterItWasAppliedDoublesNothing(t *testing.T) {
 		}
 
 		w.store.lies(nil)
-		time.Sleep(2 * probeEvery)
+		time.Sleep(2*probeEvery + retryEvery)
 		alice.sendID("bob", "two", "2")
 		alice.sendID("bob", "one", "1")
 		synctest.Wait()
@@ -480,7 +480,7 @@ func TestFailedCommitIsNotConfirmedInEitherStore(t *testing.T) {
 			t.Errorf("alice was refused %v, confirmed %v", got, alice.confirmed())
 		}
 		w.store.breaks(nil)
-		time.Sleep(2 * probeEvery)
+		time.Sleep(2*probeEvery + retryEvery)
 		alice.sendID("bob", "two", "2")
 		alice.sendID("bob", "one", "1")
 		synctest.Wait()

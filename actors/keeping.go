@@ -29,10 +29,17 @@ const maxFresh = 256
 // send gives a message the next number, unless it has one or may have none.
 func (u *user) send(ctx actor.Context, msg *protocol.Send) {
 	if u.broken != nil {
-		answer(ctx, refusal(msg, ErrUnavailableStore))
+		answer(ctx, refusal(msg, u.refusing()))
 		return
 	}
+	if len(u.fresh) >= maxFresh {
+		u.handOver()
+	}
 	if msg.Id != "" && u.repeated(ctx, msg) {
+		return
+	}
+	if u.fate != nil {
+		answer(ctx, refusal(msg, u.refusing()))
 		return
 	}
 	if why := u.cannotKeep(msg); why != nil {
@@ -54,9 +61,14 @@ func (u *user) send(ctx actor.Context, msg *protocol.Send) {
 		}
 		u.pending[sendKey{msg.Sender, msg.Id}] = k
 	}
-	if len(u.fresh) >= maxFresh {
-		u.handOver()
+}
+
+// refusing is what senders are told while nobody knows where the inbox ends.
+func (u *user) refusing() *Error {
+	if failure := u.system.storage.Load(); failure != nil {
+		return failure.refusal
 	}
+	return or(u.fate, ErrUnavailableStore)
 }
 
 // clock is the time for messages; one look serves all until the mailbox has drained.
@@ -135,8 +147,8 @@ func (u *user) repeated(ctx actor.Context, msg *protocol.Send) bool {
 	}
 	m, err := u.system.config.Store.Find(u.id, msg.Sender, msg.Id)
 	switch {
-	case err != nil: // it may be there or not: nobody can say
-		answer(ctx, refusal(msg, ErrUnavailableStore))
+	case err != nil, m != nil && m.Seq > u.head: // it may be there or not: nobody can say
+		answer(ctx, refusal(msg, u.refusing()))
 	case m == nil:
 		return false
 	case m.Content != msg.Content:
@@ -234,12 +246,17 @@ func (u *user) uncommitted(msg *uncommitted) {
 	u.void(msg.commit.entries, msg.commit.moves, msg.why)
 }
 
-// void gives up what a failed commit had. Cursors are handed over again later;
-// numbers are void, and with them this actor.
+// void gives up what a failed commit had. Cursors are handed over again later.
+// Numbers are void, and with them all that are given since: the actor refuses what
+// comes, goes on delivering what is kept, and is replaced when the store works again.
 func (u *user) void(entries []*keep, moves []inbox.Move, why *Error) {
 	if len(entries) > 0 {
 		u.fate = why
-		panic(&replaceMe{errNotKept})
+		if u.system.storage.Load() == nil && why != ErrStorageFull { // it works already
+			panic(&replaceMe{errNotKept})
+		}
+		u.abandoned()
+		u.pending = nil
 	}
 	u.unmoved(moves)
 	u.putOff = true

@@ -118,6 +118,9 @@ func TestNamelessCursorSurvivesAFailure(t *testing.T) {
 		inBubble(t, Config{}, func(w *world) {
 			w.mail("bob", 6)
 			sessions := []*peer{w.v1("bob", &protocol.Connect{}), w.v1("bob", &protocol.Connect{}), w.v1("bob", &protocol.Connect{})}
+			for _, p := range sessions {
+				p.ack(1)
+			}
 			for i, p := range sessions {
 				if i == behind {
 					p.ack(2)

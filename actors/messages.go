@@ -89,6 +89,7 @@ type (
 		device  string
 		window  int
 		cursor  *uint64 // what the device has, if its client said so
+		seed    bool    // it counts as having what was written to it
 
 		resumes       bool   // it was attached before, to another actor of the user
 		sent, arrived uint64 // then: what it has been sent, and what of that has arrived
@@ -132,7 +133,7 @@ type (
 		user protocol.UserID
 		by   *actor.PID
 	}
-	// stay is the user's answer to mayLeave: it has got a session meanwhile.
+	// stay is the user's answer to mayLeave: it has something to do again.
 	stay struct {
 		user protocol.UserID
 		by   *actor.PID

@@ -59,6 +59,7 @@ type model struct {
 	places  map[string]uint64 // of ids
 	devices map[string]*modelDevice
 	failing bool // the disk
+	lying   bool // it keeps what it says that it does not
 }
 
 type modelDevice struct {
@@ -104,7 +105,9 @@ func (m *model) do(c change) string {
 			}
 		}
 	case "connect", "cursor":
-		return m.connect(device, c)
+		if !m.lying { // or else where the inbox ends is not known before the disk works
+			return m.connect(device, c)
+		}
 	case "ack":
 		if d := m.devices[device]; d != nil && d.live != nil {
 			m.ack(d, uint64(c.B))
@@ -124,10 +127,10 @@ func (m *model) do(c change) string {
 		m.failing = true
 		m.w.store.breaks(errDisk)
 	case "disk lies":
-		m.failing = true
+		m.failing, m.lying = true, true
 		m.w.store.lies(errDisk)
 	case "disk works":
-		m.failing = false
+		m.failing, m.lying = false, false
 		m.w.store.lies(nil)
 		time.Sleep(3 * time.Second)
 	}
@@ -252,7 +255,7 @@ func (m *model) check() string {
 		}
 		d.checked = len(received)
 		unacked := int(d.at - d.cursor)
-		if unacked > d.window || d.at < m.head() && unacked <= d.window/2 {
+		if unacked > d.window || d.at < m.head() && unacked <= d.window/2 && !m.failing {
 			return fmt.Sprintf("%s has got up to %d of %d and acknowledged %d; the window is %d", name, d.at, m.head(), d.cursor, d.window)
 		}
 		if frame, closed := d.live.conn.closeFrame(); closed || len(d.live.codes()) > 0 {

@@ -33,9 +33,10 @@ func (r *registry) start(ctx actor.Context) {
 	defer close(r.system.registryUp)
 	next := &ring{}
 	for number := range r.system.config.Shards {
+		shard := newShard(r.system, number)
 		props := actor.PropsFromProducer(
-			func() actor.Actor { return newShard(r.system, number) },
-			actor.WithMailbox(newMailbox),
+			func() actor.Actor { return shard }, // once: a shard never restarts
+			actor.WithMailbox(func() actor.Mailbox { return shard.box }),
 			actor.WithDispatcher(&r.system.workers),
 		)
 		pid, err := ctx.SpawnNamed(props, strconv.Itoa(number))

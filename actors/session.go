@@ -43,6 +43,7 @@ type session struct {
 	peerGone  bool               // nothing more comes from the reader
 	cut       *time.Timer        // ends the wait for the peer's close frame
 	code      protocol.CloseCode // why it ended, for the log
+	since     uint32             // when it began, in seconds of System.now: where there was room
 	reason    string
 }
 
@@ -124,6 +125,8 @@ func (s *session) Receive(ctx actor.Context) {
 		s.flushed(msg)
 	case *heartbeat:
 		s.heartbeat()
+	case *describeSession:
+		s.describe(ctx)
 	case *ackDue:
 		s.ackDue()
 	case *connectDue:
@@ -138,6 +141,7 @@ func (s *session) Receive(ctx actor.Context) {
 
 func (s *session) start(ctx actor.Context) {
 	s.self = ctx.Self()
+	s.since = uint32(s.link.system.now() / time.Second)
 	s.link.pid = s.self
 	if s.link.dialect == Seed {
 		s.state = attaching
@@ -161,7 +165,7 @@ func (s *session) connect(msg *protocol.Connect) {
 
 // attach is what the session tells its user of itself.
 func (s *session) attach() *attach {
-	msg := &attach{user: s.link.user, session: s.self, window: seedWindow}
+	msg := &attach{user: s.link.user, session: s.self, window: seedWindow, seed: s.link.dialect == Seed}
 	if s.hello != nil {
 		msg.device, msg.cursor = s.hello.Device, s.hello.Cursor
 		msg.window = int(min(or(s.hello.Window, protocol.DefaultWindow), protocol.MaxWindow))
@@ -205,6 +209,7 @@ func (s *session) stop(ctx actor.Context) {
 	s.ackDue()
 	s.state = ended
 	s.logEnd()
+	s.tellEnd()
 	s.conn.Close()
 	s.conn = nil // others may still hold the session's address for a while, but not its buffers
 	s.link.end()

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/google/btree"
 
+	"callboard/actors/mailbox"
 	"callboard/protocol"
 )
 
@@ -22,13 +24,17 @@ type shard struct {
 	system *System
 	number int
 	users  map[protocol.UserID]*entry
-	idle   wheel[*entry] // quiet users, by when they are asked to leave
-	ticker *time.Timer   // runs while idle has entries
-	epoch  uint64        // of the last user started: no two actors have one name
-	props  *actor.Props  // of users: makes an actor of starting
-	next   *user         // handed to props
-	failed uint64        // failures of users, for describe
+	order  *btree.BTreeG[*entry] // those in users, by id, for page
+	box    *mailbox.Mailbox      // its own, for describe
+	idle   wheel[*entry]         // quiet users, by when they are asked to leave
+	ticker *time.Timer           // runs while idle has entries
+	epoch  uint64                // of the last user started: no two actors have one name
+	props  *actor.Props          // of users: makes an actor of starting
+	next   *user                 // handed to props
+	failed uint64                // failures of users, for describe
 	parked int
+
+	history history // how sessions of its users ended, for look
 
 	stopping bool                // starts nobody any more
 	wrapping map[*entry]struct{} // users that have been asked to wrap up and have not answered
@@ -36,7 +42,10 @@ type shard struct {
 }
 
 func newShard(system *System, number int) *shard {
-	s := &shard{system: system, number: number, users: make(map[protocol.UserID]*entry)}
+	s := &shard{
+		system: system, number: number, users: make(map[protocol.UserID]*entry), order: newUserOrder(),
+		box: mailbox.New(nil), history: newHistory(system.config.Shards),
+	}
 	s.idle.init(idleSlots)
 	s.props = actor.PropsFromProducer(
 		func() actor.Actor { return s.next },
@@ -70,6 +79,12 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.closeSession(ctx, msg)
 	case *describeUser:
 		s.describeUser(ctx, msg)
+	case *lookUser:
+		s.look(ctx, msg)
+	case *listUsers:
+		answer(ctx, s.page(msg))
+	case *sessionClosed:
+		s.history.add(msg.user, msg.Closing)
 	case *describeShard:
 		s.describe(ctx)
 
@@ -117,6 +132,7 @@ func (s *shard) send(ctx actor.Context, msg *protocol.Send) {
 func (s *shard) add(ctx actor.Context, id protocol.UserID) *entry {
 	e := &entry{id: id}
 	s.users[id] = e
+	s.order.ReplaceOrInsert(e)
 	s.start(ctx, e)
 	return e
 }
@@ -197,7 +213,10 @@ func (s *shard) describeUser(ctx actor.Context, msg *describeUser) {
 }
 
 func (s *shard) describe(ctx actor.Context) {
-	info := &ShardInfo{Number: s.number, Users: len(s.users), Failures: s.failed, Parked: s.parked}
+	info := &ShardInfo{
+		Number: s.number, Users: len(s.users), Failures: s.failed, Parked: s.parked,
+		Waiting: max(0, s.box.UserMessageCount()-1), // but for the question
+	}
 	answer(ctx, info)
 }
 
@@ -207,7 +226,13 @@ func (s *shard) forward(ctx actor.Context, e *entry) {
 	switch e.state {
 	case active:
 		ctx.Forward(e.pid)
-	case leaving, recovering, fencing:
+	case recovering, fencing:
+		switch ctx.Message().(type) {
+		case *attach, *detach: // sessions attach again when there is a new actor
+		default:
+			e.held = append(e.held, mailOf(ctx))
+		}
+	case leaving:
 		e.held = append(e.held, mailOf(ctx))
 	case parked:
 		refuse(ctx, ctx.Sender(), ctx.Message(), ErrUnavailable)
@@ -325,6 +350,7 @@ func (s *shard) stop() {
 		s.ticker.Stop()
 	}
 	clear(s.users)
+	s.order.Clear(false)
 }
 
 // userOf reads the user's id out of the name that start has given.

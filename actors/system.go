@@ -9,6 +9,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"callboard/actors/inbox"
 	"callboard/actors/mailbox"
 	"callboard/protocol"
 )
@@ -25,13 +26,18 @@ type System struct {
 	ring         atomic.Pointer[ring] // written by the registry
 	registry     *actor.PID
 	gateway      *actor.PID
-	journal      *actor.PID    // nil: the store needs none
+	journal      *actor.PID // nil: the store needs none
+	journalBox   *mailbox.Mailbox
 	registryUp   chan struct{} // closed by the registry when the ring is set
 	registryDone chan struct{} // closed by the registry when all below it has stopped
 	gatewayDone  chan struct{} // closed by the gateway, likewise
 	journalDone  chan struct{} // closed by the journal when all that it had is committed
 
+	draining atomic.Bool // set by Drain and StartDrain
+	looks    looks
 	troubled atomic.Int64 // when storeTrouble last said something, as now has it
+
+	committing atomic.Int64 // when the commit under way began, as now has it; 0: none is
 
 	storage atomic.Pointer[storageFailure] // written by the journal; nil: the store works
 
@@ -81,18 +87,15 @@ func New(config Config) (*System, error) {
 	return s, nil
 }
 
-// immediate is a Store whose Commit takes no longer than a call and may be called by
-// many at once: it needs no journal.
-type immediate interface{ Immediate() }
-
 // startJournal starts the journal, if the store wants one.
 func (s *System) startJournal() (err error) {
-	if _, ok := s.config.Store.(immediate); ok {
+	if _, ok := s.config.Store.(inbox.Immediate); ok {
 		close(s.journalDone)
 		return nil
 	}
-	j := &journal{system: s, barred: make(map[protocol.UserID]struct{})}
+	j := &journal{system: s, barred: make(map[protocol.UserID]*actor.PID)}
 	j.box = mailbox.New(j)
+	s.journalBox = j.box
 	s.journal, err = s.spawn("journal", j, actor.WithMailbox(func() actor.Mailbox { return j.box }))
 	return err
 }
@@ -202,6 +205,7 @@ func (s *System) close(ctx context.Context, user protocol.UserID, msg any) (int,
 // Drain opens no more sessions, closes those there are with 1001, evenly over
 // the time given, and returns when all have ended or the context is done.
 func (s *System) Drain(ctx context.Context, over time.Duration) error {
+	s.draining.Store(true)
 	_, err := ask[*drained](ctx, s, s.gateway, &drain{over})
 	return err
 }

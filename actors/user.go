@@ -156,7 +156,7 @@ func (u *user) admit(msg *attach) {
 			return
 		}
 	}
-	a := &attachment{session: msg.session, device: msg.device, window: msg.window}
+	a := &attachment{session: msg.session, device: msg.device, window: msg.window, listens: msg.seed || msg.resumes || msg.device != ""}
 	answer := &attached{head: u.head}
 	switch {
 	case msg.resumes: // its user's actor is a new one, the session is not
@@ -226,6 +226,7 @@ func (u *user) ack(msg *ack) {
 		return
 	}
 	if a := u.attachment(msg.session); a != nil {
+		a.listens = true
 		a.arrived(min(msg.seq, a.sent))
 		u.settle(d)
 		u.pump(a, false)
@@ -252,27 +253,31 @@ func (u *user) alone(d *device) bool {
 }
 
 // settle moves a device to what all its sessions have. Only the nameless device has
-// more than one.
+// more than one. A session that has never acknowledged has no say: it may be there
+// only to send.
 func (u *user) settle(d *device) {
 	if d.Name == "" && len(u.awaited) > 0 {
 		return
 	}
-	has := u.head
+	has, listened := u.head, false
 	for _, a := range u.sessions {
-		if a.device == d.Name {
-			has = min(has, a.has)
+		if a.device == d.Name && a.listens {
+			has, listened = min(has, a.has), true
 		}
 	}
-	d.advance(has)
+	if listened {
+		d.advance(has)
+	}
 }
 
 func (u *user) describe(ctx actor.Context) {
 	info := &UserInfo{
 		User: u.id, State: active.String(), Actor: ctx.Self().GetId(), Waiting: u.box.UserMessageCount(),
-		Head: u.head, Floor: u.floor,
+		Head: u.head, Floor: u.floor, Broken: u.broken != nil,
 	}
 	for _, a := range u.sessions {
 		info.Sessions = append(info.Sessions, sessionNumber(a.session))
+		info.Unacknowledged = append(info.Unacknowledged, len(a.flight))
 	}
 	for _, d := range u.devices {
 		info.Devices = append(info.Devices, d.Device)
@@ -293,7 +298,7 @@ func (u *user) Drained() {
 
 // idle is whether nothing would be lost if the actor left.
 func (u *user) idle() bool {
-	return len(u.sessions) == 0 && u.commits == 0 && len(u.fresh) == 0 && !u.dirty()
+	return len(u.sessions) == 0 && u.commits == 0 && u.fate == nil && len(u.fresh) == 0 && !u.dirty()
 }
 
 // rest asks to leave, if there is still nothing to do. Mail that is on its way
@@ -327,7 +332,12 @@ func (u *user) retryLater() {
 
 func (u *user) retry() {
 	u.retrying, u.putOff = false, false
-	if u.broken != nil {
+	switch {
+	case u.fate != nil && u.system.storage.Load() != nil:
+		u.retryLater()
+	case u.fate != nil:
+		panic(&replaceMe{errNotKept})
+	case u.broken != nil:
 		panic(&replaceMe{u.broken})
 	}
 	u.pumpAll(true)

@@ -112,8 +112,8 @@ var codes = [...]CodeRow{
 	},
 	{
 		Code:    CodeStorageFull,
-		Meaning: "The disk of the service is full; the message was not kept.",
-		Action:  "Try again after a growing, random pause; an operator has to make room.",
+		Meaning: "The disk of the service is full; the message is not confirmed.",
+		Action:  "Send it again under the same id after a growing, random pause; an operator has to make room.",
 	},
 	{
 		Code:    CodeGap,

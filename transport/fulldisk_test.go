@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -21,42 +22,51 @@ func TestFullDiskIsSaidAndGotOver(t *testing.T) {
 	store, err := pebble.Open(t.TempDir(), pebble.Config{FS: disk})
 	must(t, err)
 	t.Cleanup(func() { must(t, store.Close()) }) // after the service
-	s := start(t, Config{}, actors.Config{Store: store})
+	s := start(t, Config{}, actors.Config{Store: store, PingInterval: time.Hour})
 	codec := protocol.JSON
 	alice, _ := s.join("1", codec, &protocol.Connect{})
-	alice.says(codec, &protocol.Send{Receiver: "3", Content: "kept", Id: "a"})
-	if sent, ok := alice.hears(codec).(*protocol.Sent); !ok || sent.Seq != 1 {
-		t.Fatalf("before the disk is full: %v", sent)
+	bob, _ := s.join("2", codec, &protocol.Connect{Device: "phone", Window: 1})
+	for _, id := range []string{"a", "b", "c"} {
+		alice.says(codec, &protocol.Send{Receiver: "2", Content: "kept " + id, Id: id})
+		if sent, ok := alice.hears(codec).(*protocol.Sent); !ok || sent.Id != id {
+			t.Fatalf("before the disk is full: %v", sent)
+		}
 	}
 
 	disk.full.Store(true)
-	alice.says(codec, &protocol.Send{Receiver: "2", Content: "no room", Id: "b"})
-	if e, ok := alice.hears(codec).(*protocol.Error); !ok || e.Code != string(protocol.CodeStorageFull) || e.Id != "b" {
+	alice.says(codec, &protocol.Send{Receiver: "2", Content: "no room", Id: "d"})
+	if e, ok := alice.hears(codec).(*protocol.Error); !ok || e.Code != string(protocol.CodeStorageFull) || e.Id != "d" {
 		t.Fatalf("with a full disk alice hears %v", e)
 	}
 	status, _, body := s.get(http.MethodGet, "/readyz", nil)
 	if status != http.StatusServiceUnavailable || !strings.Contains(body, string(protocol.CodeStorageFull)) {
 		t.Errorf("/readyz answers %d %s", status, body)
 	}
-	carol, welcome := s.join("3", codec, &protocol.Connect{Device: "phone"})
-	if welcome.Head != 1 {
-		t.Errorf("carol's inbox ends at %d, want 1", welcome.Head)
+	for seq := uint64(1); seq <= 3; seq++ {
+		if m, ok := bob.hears(codec).(*protocol.Receive); !ok || m.Seq != seq {
+			t.Fatalf("with a full disk bob hears %v, want what is kept", m)
+		}
+		bob.says(codec, &protocol.Ack{Seq: seq})
 	}
-	if m, ok := carol.hears(codec).(*protocol.Receive); !ok || m.Content != "kept" {
-		t.Fatalf("with a full disk carol hears %v", m)
+	tablet, welcome := s.join("2", codec, &protocol.Connect{Device: "tablet"})
+	if welcome.Head != 3 {
+		t.Errorf("bob's inbox ends at %d, want 3", welcome.Head)
+	}
+	if m, ok := tablet.hears(codec).(*protocol.Receive); !ok || m.Seq != 1 {
+		t.Fatalf("with a full disk bob's other device hears %v", m)
+	}
+	alice.says(codec, &protocol.Send{Receiver: "2", Content: "still no room", Id: "e"})
+	if e, ok := alice.hears(codec).(*protocol.Error); !ok || e.Code != string(protocol.CodeStorageFull) {
+		t.Fatalf("with a full disk alice hears %v", e)
 	}
 
 	disk.full.Store(false)
-	eventually(t, "ready again", func() bool {
-		status, _, _ := s.get(http.MethodGet, "/readyz", nil)
-		return status == http.StatusOK
+	eventually(t, "messages are taken again", func() bool {
+		alice.says(codec, &protocol.Send{Receiver: "2", Content: "no room", Id: "d"})
+		sent, ok := alice.hears(codec).(*protocol.Sent)
+		return ok && sent.Seq == 4
 	})
-	alice.says(codec, &protocol.Send{Receiver: "2", Content: "no room", Id: "b"}) // once more
-	if sent, ok := alice.hears(codec).(*protocol.Sent); !ok || sent.Id != "b" || sent.Seq != 1 {
-		t.Fatalf("with room again alice hears %v", sent)
-	}
-	bob, _ := s.join("2", codec, &protocol.Connect{Device: "phone"})
-	if m, ok := bob.hears(codec).(*protocol.Receive); !ok || m.Content != "no room" || m.Seq != 1 {
+	if m, ok := bob.hears(codec).(*protocol.Receive); !ok || m.Content != "no room" || m.Seq != 4 {
 		t.Fatalf("with room again bob hears %v", m)
 	}
 }

@@ -7,5 +7,5 @@
 //
 // Two parts of the service call a Store: the actor of a user, which reads and is
 // the only one that numbers that user's messages, and the journal, which is the
-// only one that commits.
+// only one that commits, unless the Store is [Immediate].
 package inbox

@@ -6,6 +6,10 @@ import (
 	"callboard/protocol"
 )
 
+// Immediate is a Store whose Commit takes no longer than a call, and that many may
+// call at once, each for users of its own: the users' actors commit by themselves.
+type Immediate interface{ Immediate() }
+
 // Store keeps inboxes. Any goroutine may call it. One at a time calls Commit, and
 // one place numbers a user's messages: a Store does not check that, but may be
 // asked to afterwards.

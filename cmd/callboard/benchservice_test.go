@@ -69,7 +69,7 @@ func TestChaosFindsWhatAServiceForgets(t *testing.T) {
 }
 
 // A backlog is on disk: once the store's memtables have been filled, which takes 80 MB
-// here, 80 MB more of it make memory grow by much less. The run of the issue is
+// here, 80 MB more of it make memory grow by much less. The whole measurement is
 // callboard bench stall, a minute long.
 func TestStalledDevicesCostDiskNotMemory(t *testing.T) {
 	const size = 4000

@@ -157,7 +157,7 @@ func (o *output) has(t *testing.T, pattern string) string {
 // serve starts the service on a port of its own, with inboxes of its own.
 func serve(t *testing.T, args ...string) (service *process, url string) {
 	t.Helper()
-	service = start(t, nil, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", t.TempDir()}, args...)...)
+	service = start(t, nil, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "", "--data", t.TempDir()}, args...)...)
 	address := service.stderr.has(t, `msg=serving address=(\S+)`)
 	ready(t, "http://"+address+"/readyz")
 	return service, "ws://" + address
@@ -330,7 +330,7 @@ func TestListenAndSendSurviveARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := strings.TrimPrefix(url, "ws://")
-	start(t, nil, "serve", "--listen", address, "--data", data)
+	start(t, nil, "serve", "--listen", address, "--admin", "", "--data", data)
 	listener.stderr.has(t, `connecting again\nlistening as 1\n$`)
 
 	listener.stdout.has(t, `^1: hello\n1: are you back\?\n$`)
@@ -400,7 +400,7 @@ func TestComplaintsSayWhatToDo(t *testing.T) {
 		"listen --as 2 --url ws://127.0.0.1:1":     {"connection refused", "callboard serve", "--url"},
 		"send --as 1 hello":                        {"--to is missing", "--to 2"},
 		"send --as 1 --to ! hello":                 {`--to "!"`, "letters, digits"},
-		"send --to 2 hello":                        {"--as is missing"},
+		"send --to 2 --token-file /none hello":     {"/none", "--token-file", "callboard serve"},
 		"send --as 1 --to 2 hello there":           {"quotes", "callboard send --help"},
 		"send --as 1 --to 2 --wait -1s hello":      {"--wait", "30s"},
 		"send --as 1 --to 2 --wait nonsense hello": {"--wait", "callboard send --help"},

@@ -17,6 +17,7 @@ import (
 // sendOptions are the flags of send.
 type sendOptions struct {
 	userOptions
+	caller  callerOptions // without --as
 	to      string
 	wait    time.Duration
 	json    bool
@@ -26,10 +27,11 @@ type sendOptions struct {
 func newSend() *cobra.Command {
 	var o sendOptions
 	cmd := &cobra.Command{
-		Use:   "send --as USER --to USER [text]",
-		Short: "Send messages as a user",
+		Use:   "send [--as USER] --to USER [text]",
+		Short: "Send messages as a user, or as the system",
 		Long: `Connect as a user and send a text to another or, without a text, each line of
-standard input as a message of its own.
+standard input as a message of its own. Without --as the text is from "system", and
+goes through the admin API, which takes the service's admin token.
 
 Exit status 0 says that the service has confirmed every message: they are in the
 receiver's inbox, whether the receiver is connected or not. If the connection is
@@ -39,7 +41,8 @@ keeps it once. --wait bounds how long a confirmation may take.
 Exit status 1 says that some messages were refused, each with a line on stderr if
 there are more than one, or that not all were confirmed. Messages that others
 send to the user --as meanwhile stay in that user's inbox.`,
-		Example: `  callboard send --as 1 --to 2 "hello"
+		Example: `  callboard send --to 2 "maintenance"
+  callboard send --as 1 --to 2 "hello"
   callboard send --as 1 --to 2 --json "hello"
   seq 1000 | callboard send --as 1 --to 2`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -49,18 +52,27 @@ send to the user --as meanwhile stay in that user's inbox.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				return send(cmd.Context(), &o, oneText(args[0]), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if o.to == "" || o.wait < 0 || cmd.Flags().Changed("as") {
+				return send(cmd.Context(), &o, textsOf(cmd, args), cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}
-			return send(cmd.Context(), &o, newLines(cmd.InOrStdin()), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return sendAsSystem(cmd.Context(), &o, textsOf(cmd, args), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	o.flags(cmd)
+	o.userOptions.flags(cmd)
+	o.caller.flags(cmd)
 	cmd.Flags().StringVar(&o.to, "to", "", "user id to send to")
 	cmd.Flags().DurationVar(&o.wait, "wait", 30*time.Second, "time that a confirmation may take; 0 for as long as it takes")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print a JSON object for each message that is confirmed, with its place in the inbox")
 	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "print a line for each message that is confirmed")
 	return cmd
+}
+
+// textsOf is the text on the command line or, without one, what is read.
+func textsOf(cmd *cobra.Command, args []string) *texts {
+	if len(args) == 1 {
+		return oneText(args[0])
+	}
+	return newLines(cmd.InOrStdin())
 }
 
 // unconfirmed is how many messages are sent before the first of them is confirmed.

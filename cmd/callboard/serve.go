@@ -30,6 +30,7 @@ type serveOptions struct {
 	inboxEntries   int
 	inboxBytes     int
 	store          storeOptions
+	admin          adminOptions
 }
 
 func newServe() *cobra.Command {
@@ -44,8 +45,14 @@ it at once.
 Users connect at ws://ADDRESS/ws/{id}. /healthz and /readyz answer whoever
 watches over the service.
 
-Messages are kept in the directory that --data names until every device of the
-receiver has them, for --retention-age at most. One service at a time uses it.`,
+Messages are kept in the directory that --data names, for --retention-age, and of an
+inbox that a device has fetched the newest --retention-entries. One service at a time
+uses it.
+
+Operators call the admin API at --admin, with the token that the first start writes
+into the file admin-token of that directory (with --store memory: of callboard in the
+user's cache directory). The commands user, session, tree, stats and drain, and send
+without --as, find it there.`,
 		Example: `  callboard serve
   callboard serve --listen 127.0.0.1:9000 --allow-origin https://app.example.org
   callboard serve --data /var/lib/callboard --retention-age 168h`,
@@ -62,6 +69,7 @@ receiver has them, for --retention-age at most. One service at a time uses it.`,
 	f.IntVar(&o.inboxEntries, "inbox-entries", protocol.MaxInboxEntries, "messages that may wait in one inbox for a user whom no device has fetched them for; one more is refused")
 	f.IntVar(&o.inboxBytes, "inbox-bytes", protocol.MaxInboxBytes, "bytes of them")
 	o.store.flags(f)
+	o.admin.flags(f)
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	return cmd
@@ -76,7 +84,7 @@ func serve(ctx context.Context, o *serveOptions) error {
 	if o.drain <= 0 {
 		return fmt.Errorf("--drain is %s: give a time above zero, like 10s", o.drain)
 	}
-	if err := checkListen(o.listen, o.insecure); err != nil {
+	if err := errors.Join(checkListen(o.listen, o.insecure), o.admin.check(o.insecure)); err != nil {
 		return err
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
@@ -84,16 +92,23 @@ func serve(ctx context.Context, o *serveOptions) error {
 		return fmt.Errorf("%w; is another program there? --listen gives another address", err)
 	}
 	defer listener.Close()
+	admins, err := o.admin.open(ctx)
+	if err != nil {
+		return err
+	}
+	if admins != nil {
+		defer admins.Close()
+	}
 	inboxes, err := o.store.open(logger)
 	if err != nil {
 		return err
 	}
-	err = o.run(ctx, listener, inboxes, logger)
-	return errors.Join(err, inboxes.Close())
+	err = o.run(ctx, listener, admins, inboxes, logger)
+	return errors.Join(err, closeStore(inboxes))
 }
 
-// run serves what comes to the listener.
-func (o *serveOptions) run(ctx context.Context, listener net.Listener, inboxes store, logger *slog.Logger) error {
+// run serves what comes to the listeners; admins may be nil.
+func (o *serveOptions) run(ctx context.Context, listener, admins net.Listener, inboxes store, logger *slog.Logger) error {
 	system, err := actors.New(actors.Config{
 		Store: inboxes, Shards: o.shards, MaxInboxEntries: o.inboxEntries, MaxInboxBytes: o.inboxBytes,
 		ForgetDevicesAfter: o.store.retentionAge, Log: logger,
@@ -107,10 +122,15 @@ func (o *serveOptions) run(ctx context.Context, listener net.Listener, inboxes s
 	if err != nil {
 		return errors.Join(err, stopSystem(system))
 	}
+	endAdmin, err := o.serveAdmin(ctx, system, admins, logger)
+	if err != nil {
+		return errors.Join(err, stopSystem(system))
+	}
 	logger.Info("serving", slog.String("address", listener.Addr().String()), slog.String("store", o.store.kind),
 		slog.String("version", buildVersion().String()))
 	go paceCollector(ctx) // ends with the context
 	err = server.Serve(ctx, listener, o.drain)
+	endAdmin() // it has shown the drain
 	err = errors.Join(err, stopSystem(system))
 	logger.Info("stopped")
 	return err
@@ -124,6 +144,18 @@ func stopSystem(system *actors.System) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	return system.Stop(ctx)
+}
+
+// closeStore does not wait for ever for a disk that hangs: what was confirmed is on it.
+func closeStore(inboxes store) error {
+	closed := make(chan error, 1)
+	go func() { closed <- inboxes.Close() }() // ends with the process if the disk hangs
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(stopTimeout):
+		return fmt.Errorf("closing the store took more than %s: the disk hangs", stopTimeout)
+	}
 }
 
 // checkListen keeps a service without sign-in away from other machines.

@@ -25,9 +25,9 @@ type storeOptions struct {
 func (o *storeOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.kind, "store", "pebble", "where inboxes are kept: pebble (on disk) or memory (a pure relay: nothing survives the process)")
 	f.StringVar(&o.data, "data", "./callboard-data", "directory of the pebble store")
-	f.DurationVar(&o.retentionAge, "retention-age", 30*24*time.Hour, "how long a message is kept")
-	f.IntVar(&o.retentionEntries, "retention-entries", 100_000, "how many messages of one inbox are kept that some device has fetched")
-	f.IntVar(&o.cacheMiB, "store-cache", 64, "memory for what is read from the store, in MiB")
+	f.DurationVar(&o.retentionAge, "retention-age", 30*24*time.Hour, "how long a message is kept (pebble)")
+	f.IntVar(&o.retentionEntries, "retention-entries", 100_000, "how many messages of one inbox are kept that some device has fetched (pebble)")
+	f.IntVar(&o.cacheMiB, "store-cache", 64, "memory for what is read from the store, in MiB (pebble)")
 }
 
 // store is an inbox.Store with its end.

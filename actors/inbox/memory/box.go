@@ -116,7 +116,7 @@ func (b *box) append(e inbox.Entry) int64 {
 	return entryBytes(e.Message)
 }
 
-func (b *box) move(m *inbox.Move) int64 {
+func (b *box) move(m *inbox.Move, keep uint64) int64 {
 	i, known := slices.BinarySearchFunc(b.devices, m.Device.Name, func(d inbox.Device, name string) int {
 		return strings.Compare(d.Name, name)
 	})
@@ -136,11 +136,14 @@ func (b *box) move(m *inbox.Move) int64 {
 	if len(b.devices) == 0 {
 		return delta
 	}
-	slowest := b.head
+	slowest, fastest := b.head, uint64(0)
 	for i := range b.devices {
-		slowest = min(slowest, b.devices[i].Cursor)
+		slowest, fastest = min(slowest, b.devices[i].Cursor), max(fastest, b.devices[i].Cursor)
 	}
-	return delta + b.pass(slowest)
+	if surplus := b.head - min(b.head, keep); surplus > slowest { // a device that stays away must not fill the memory
+		slowest = min(surplus, fastest)
+	}
+	return delta + b.pass(max(slowest, b.floor))
 }
 
 // pass lets the entries up to a number go and remembers the newest of them.

@@ -30,7 +30,7 @@ func (s *Store) Commit(batch *inbox.Batch) error {
 		if !w.open(m.User) {
 			return inbox.ErrClosed
 		}
-		w.delta += w.box.move(m)
+		w.delta += w.box.move(m, uint64(s.config.RetentionEntries))
 	}
 	for i := range batch.Trims {
 		t := &batch.Trims[i]

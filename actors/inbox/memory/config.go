@@ -15,6 +15,10 @@ type Config struct {
 	// strings. A Commit that would go beyond it is answered with inbox.ErrFull.
 	// 0 means DefaultMaxBytes.
 	MaxBytes int64
+
+	// RetentionEntries is how many messages of one inbox are kept, of those that some
+	// device of the user has and another has not. 0 means 10,000.
+	RetentionEntries int
 }
 
 // validate fills in the defaults. A limit below 1 is a fault of the program.
@@ -24,6 +28,12 @@ func (c *Config) validate() {
 	}
 	if c.MaxBytes == 0 {
 		c.MaxBytes = DefaultMaxBytes
+	}
+	if c.RetentionEntries < 0 {
+		panic(fmt.Sprintf("memory.Config.RetentionEntries is %d: give a number, or 0 for the default", c.RetentionEntries))
+	}
+	if c.RetentionEntries == 0 {
+		c.RetentionEntries = 10_000
 	}
 }
 

@@ -67,7 +67,7 @@ func (s *service) start() error {
 		return err
 	}
 	defer func() { _ = log.Close() }() // the process has its own
-	args := append([]string{"serve", "--listen", s.address, "--data", filepath.Join(s.folder, "data"), "--log-level", "warn"}, s.args...)
+	args := append([]string{"serve", "--listen", s.address, "--admin", "", "--data", filepath.Join(s.folder, "data"), "--log-level", "warn"}, s.args...)
 	s.cmd = exec.Command(s.program, args...) //nolint:noctx // it is killed when this run wants to, and by nothing else
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	if err := s.cmd.Start(); err != nil {

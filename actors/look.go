@@ -1,0 +1,216 @@
+package actors
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"callboard/actors/inbox"
+	"callboard/protocol"
+)
+
+// SessionInfo is what there is to know of one session.
+type SessionInfo struct {
+	Number       uint64
+	User         protocol.UserID
+	Device       string
+	Remote       string // address of the peer; empty if the Conn knows none
+	Protocol     string // seed, or the subprotocol
+	Since        time.Time
+	State        string // greeting, attaching, delivering, closing or ended; silent: it did not answer
+	InFlight     int    // sends of the peer without an answer
+	WaitingBytes int    // upper bound of what the network has not taken
+	Stalled      bool   // the network takes no more for now
+	Written      uint64 // newest message that was written
+
+	Unacknowledged int // messages that were sent and not acknowledged; only LookUser knows
+}
+
+// ConnInfo is what a Conn may say of itself.
+type ConnInfo struct {
+	Remote   string // address of the peer
+	Protocol string // the subprotocol that its codec belongs to
+	Waiting  int    // upper bound of the bytes that the network has not taken
+}
+
+// Described is a Conn that can be looked at. Only its session asks.
+type Described interface {
+	Describe() ConnInfo
+}
+
+// Closing is the end of a session.
+type Closing struct {
+	Session uint64
+	Device  string
+	Remote  string
+	Code    protocol.CloseCode // 1006: without a close frame
+	Reason  string
+	At      time.Time
+}
+
+// UserLook is all that there is to know of one user.
+type UserLook struct {
+	UserSummary
+	Sessions []SessionInfo
+	Closes   []Closing // newest first, 10 at most
+	Queued   int       // messages in the actor's mailbox
+
+	Inbox    inbox.State // without Sum
+	InboxErr error       // why there is no Inbox, if there is none
+}
+
+type (
+	// describeSession, to a session, asks for a SessionInfo.
+	describeSession struct{}
+	// lookUser, to a shard, asks for a shardLook.
+	lookUser struct{ user protocol.UserID }
+	// shardLook answers lookUser.
+	shardLook struct {
+		UserSummary
+		sessions []SessionInfo
+		pids     []*actor.PID
+		closes   []Closing
+	}
+	// sessionClosed, to a shard, says how a session of a user has ended.
+	sessionClosed struct {
+		user protocol.UserID
+		Closing
+	}
+)
+
+var msgDescribeSession = &describeSession{}
+
+// silent is the state of a session that does not say how it is.
+const silent = "silent"
+
+func (s sessionState) String() string {
+	return [...]string{"greeting", "attaching", "delivering", "closing", "ended"}[s]
+}
+
+// maxLooks bounds the inboxes that are looked at in the store at once: a look waits as
+// long as the disk does.
+const maxLooks = 8
+
+// looks counts them.
+type looks struct{ n atomic.Int32 }
+
+// LookUser looks at one user: it asks the shard, the user's actor and the sessions, and
+// the store if the user has no actor that would answer. It starts none.
+func (s *System) LookUser(ctx context.Context, user protocol.UserID) (*UserLook, error) {
+	found, err := ask[*shardLook](ctx, s, s.road(user), &lookUser{user})
+	if err != nil {
+		return nil, err
+	}
+	look := &UserLook{UserSummary: found.UserSummary, Closes: found.closes}
+	look.Sessions = s.askSessions(ctx, found.sessions, found.pids)
+
+	if found.State != active.String() { // to ask one who is leaving would start the next
+		look.Inbox, look.InboxErr = s.lookIntoStore(user)
+		return look, nil
+	}
+	patient, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	info, err := ask[*UserInfo](patient, s, s.road(user), &describeUser{user})
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, err
+	case err != nil:
+		look.InboxErr = err
+		return look, nil
+	case info.State == "": // it has left in between
+		look.State = ""
+		look.Inbox, look.InboxErr = s.lookIntoStore(user)
+		return look, nil
+	case info.Broken:
+		look.InboxErr = ErrUnavailableStore
+	}
+	look.Queued = max(0, info.Waiting-1) // but for the question
+	look.Inbox = inbox.State{Head: info.Head, Floor: info.Floor, Devices: info.Devices}
+	for i := range look.Sessions {
+		if at := slices.Index(info.Sessions, look.Sessions[i].Number); at >= 0 && at < len(info.Unacknowledged) {
+			look.Sessions[i].Unacknowledged = info.Unacknowledged[at]
+		}
+	}
+	return look, nil
+}
+
+// lookIntoStore reads how an inbox is, for a user whose actor cannot say it.
+func (s *System) lookIntoStore(user protocol.UserID) (inbox.State, error) {
+	if s.storage.Load() != nil {
+		return inbox.State{}, ErrUnavailableStore
+	}
+	defer s.looks.n.Add(-1)
+	if s.looks.n.Add(1) > maxLooks {
+		return inbox.State{}, ErrUnavailableStore
+	}
+	state, err := s.config.Store.Open(user)
+	if err != nil {
+		return inbox.State{}, storageError(err)
+	}
+	return state, nil
+}
+
+// look answers lookUser.
+func (s *shard) look(ctx actor.Context, msg *lookUser) {
+	found := &shardLook{closes: s.history.of(msg.user)}
+	if e := s.users[msg.user]; e != nil {
+		found.UserSummary = s.summary(e)
+		found.pids = slices.Clone(e.sessions)
+		for _, pid := range e.sessions {
+			found.sessions = append(found.sessions, SessionInfo{Number: sessionNumber(pid), User: e.id, State: silent})
+		}
+	}
+	found.User, found.Shard = msg.user, s.number
+	answer(ctx, found)
+}
+
+// describe answers describeSession.
+func (s *session) describe(ctx actor.Context) {
+	link := &s.link
+	info := &SessionInfo{
+		Number: s.number, User: link.user, Device: s.device(), Protocol: "seed", State: s.state.String(),
+		Since: link.system.started.Add(time.Duration(s.since) * time.Second), Stalled: s.stalled, Written: s.last,
+		InFlight: max(0, link.system.config.MaxInFlight-int(link.credits.Load())),
+	}
+	if c, ok := s.conn.(Described); ok {
+		conn := c.Describe()
+		info.Remote, info.WaitingBytes = conn.Remote, conn.Waiting
+		if link.dialect == V1 {
+			info.Protocol = conn.Protocol
+		}
+	}
+	answer(ctx, info)
+}
+
+func (s *session) device() string {
+	if s.hello == nil {
+		return ""
+	}
+	return s.hello.Device
+}
+
+// tellEnd has the shard remember how the session ended.
+func (s *session) tellEnd() {
+	end := &sessionClosed{s.link.user, Closing{
+		Session: s.number, Device: s.device(), Code: s.code, Reason: s.reason, At: time.Now(),
+	}}
+	if c, ok := s.conn.(Described); ok {
+		end.Remote = c.Describe().Remote
+	}
+	s.link.system.root.Send(s.road(), end)
+}
+
+// StartDrain takes the node out of service, as Drain does, and does not wait for the
+// end. It returns how many sessions there were.
+func (s *System) StartDrain(ctx context.Context, over time.Duration) (sessions int, err error) {
+	info, err := ask[*GatewayInfo](ctx, s, s.gateway, &describeGateway{})
+	if err != nil {
+		return 0, err
+	}
+	s.draining.Store(true)
+	s.root.Send(s.gateway, &drain{over})
+	return info.Sessions, nil
+}

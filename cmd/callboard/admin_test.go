@@ -1,0 +1,168 @@
+package main_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// serveWithAdmin starts the service with an admin API, and returns the flags by which
+// the commands find it.
+func serveWithAdmin(t *testing.T, args ...string) (service *process, url string, caller []string) {
+	t.Helper()
+	data := t.TempDir()
+	service, url = serve(t, append([]string{"--admin", "127.0.0.1:0", "--data", data}, args...)...)
+	address := service.stderr.has(t, `msg="serving operators" address=(\S+)`)
+	return service, url, []string{"--admin", "http://" + address, "--data", data}
+}
+
+// call runs a command that is to succeed and returns what it printed.
+func call(t *testing.T, caller []string, args ...string) string {
+	t.Helper()
+	p := start(t, nil, append(args, caller...)...)
+	p.ends(0)
+	return p.stdout.String()
+}
+
+func TestOperatorSendsLooksAndCloses(t *testing.T) {
+	service, url, caller := serveWithAdmin(t)
+	listener := start(t, nil, "listen", "--as", "2", "--device", "phone", "--url", url)
+	listener.stderr.has(t, `listening as 2\n`)
+
+	if out := call(t, caller, "send", "--to", "2", "-v", "hello"); out != "kept as message 1 of 2\n" {
+		t.Errorf("%q", out)
+	}
+	listener.stdout.has(t, `^system: hello\n$`)
+
+	if out := call(t, caller, "user", "list"); !regexp.MustCompile(`USER +STATE +SHARD.*\n2 +active `).MatchString(out) {
+		t.Errorf("%s", out)
+	}
+	if out := call(t, caller, "session", "list"); !regexp.MustCompile(`\n1 +2 +phone +127\.0\.0\.1:\d+ +callboard\.v1\.\w+ +\d+s +delivering `).MatchString(out) {
+		t.Errorf("%s", out)
+	}
+	if out := call(t, caller, "user", "show", "2"); !strings.Contains(out, "head") || !strings.Contains(out, "phone") {
+		t.Errorf("%s", out)
+	}
+	if out := call(t, caller, "tree", "show"); strings.Count(out, "  shard ") != 16 || !strings.Contains(out, "1 sessions") || !strings.Contains(out, "works") {
+		t.Errorf("%s", out)
+	}
+	var stats struct{ Sessions, Users, Version string }
+	if err := json.Unmarshal([]byte(call(t, caller, "stats", "-o", "json")), &stats); err != nil || stats.Sessions != "1" || stats.Version == "" {
+		t.Errorf("%+v: %v", stats, err)
+	}
+
+	if out := call(t, caller, "session", "close", "1", "--reason", "enough"); out != "session 1 of 2 closed\n" {
+		t.Errorf("%q", out)
+	}
+	listener.complainsAfter("listening as 2\n", "4003", "enough")
+	service.stderr.has(t, `msg="admin call" who=admin-token role=admin call=/callboard.admin.v1.AdminService/CloseSession target="session=1 .*result=ok`)
+	if out := call(t, caller, "user", "show", "2", "-o", "json"); !strings.Contains(out, `"reason": "enough"`) || !strings.Contains(out, `"code": 4003`) {
+		t.Errorf("%s", out)
+	}
+	if out := call(t, caller, "user", "close", "2"); out != "0 sessions of 2 closed\n" {
+		t.Errorf("%q", out)
+	}
+}
+
+func TestDrainEndsSessionsAndTheServiceCanBeStopped(t *testing.T) {
+	service, url, caller := serveWithAdmin(t)
+	listener := start(t, nil, "listen", "--as", "2", "--url", url)
+	listener.stderr.has(t, `listening as 2\n`)
+
+	out := call(t, caller, "drain", "--over", "100ms")
+
+	if !strings.HasPrefix(out, "draining 1 sessions over 100ms\n") || !strings.Contains(out, "no session is left") {
+		t.Errorf("%q", out)
+	}
+	listener.stderr.has(t, `connection lost: closed by the server: 1001 draining`)
+	service.signal(syscall.SIGTERM)
+	service.ends(0)
+}
+
+func TestSystemSendsALineEach(t *testing.T) {
+	_, _, caller := serveWithAdmin(t, "--inbox-entries", "1")
+	sender := start(t, strings.NewReader("a\nb\nc\n"), append([]string{"send", "--to", "2"}, caller...)...)
+	sender.ends(1)
+	want := regexp.MustCompile(`^line 2: refused: inbox_full: .*\nline 3: refused: inbox_full: .*\ncallboard: 2 of 3 messages were refused.*\n$`)
+	if got := sender.stderr.String(); !want.MatchString(got) {
+		t.Errorf("stderr is %q", got)
+	}
+}
+
+func TestTokenSurvivesARestartAndIsOnlyForItsOwner(t *testing.T) {
+	service, _, caller := serveWithAdmin(t)
+	data := caller[3]
+	first, err := os.ReadFile(filepath.Join(data, "admin-token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(filepath.Join(data, "admin-token"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if strings.Contains(service.stderr.String(), strings.TrimSpace(string(first))) {
+		t.Error("the token is in the log")
+	}
+	service.signal(syscall.SIGTERM)
+	service.ends(0)
+	again := start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", data)
+	again.stderr.has(t, `msg="serving operators"`)
+	second, err := os.ReadFile(filepath.Join(data, "admin-token"))
+	if err != nil || string(second) != string(first) {
+		t.Errorf("%q became %q: %v", first, second, err)
+	}
+}
+
+func TestMemoryServiceHasItsTokenInTheCache(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	service, _ := serve(t, "--store", "memory", "--admin", "127.0.0.1:0")
+	address := service.stderr.has(t, `msg="serving operators" address=(\S+)`)
+	call(t, nil, "stats", "--admin", "http://"+address, "--data", t.TempDir())
+}
+
+func TestWithoutAdminNobodyListens(t *testing.T) {
+	service, _ := serve(t) // with --admin ""
+	if strings.Contains(service.stderr.String(), "operators") {
+		t.Errorf("%s", service.stderr)
+	}
+}
+
+func TestAdminComplaintsSayWhatToDo(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	_, _, caller := serveWithAdmin(t)
+	at := strings.Join(caller, " ")
+	for line, words := range map[string][]string{
+		"serve --admin 0.0.0.0:0":                     {"0.0.0.0:0", "in clear", "--insecure"},
+		"serve --admin nonsense":                      {"--admin", "host:port"},
+		"stats --data /none":                          {"/none", "--data", "--token-file", "CALLBOARD_TOKEN"},
+		"stats --admin 127.0.0.1:8081":                {"http://host:port"},
+		"stats --admin http://192.0.2.1:1":            {"in clear", "https", "--insecure"},
+		"stats " + at + " --admin http://127.0.0.1:1": {"nobody listens", "callboard serve", "--admin"},
+		"stats -o xml " + at:                          {"xml", "table or json"},
+		"user show b/b " + at:                         {`USER "b/b"`, "letters, digits"},
+		"user show nobody " + at:                      {"not_found", "spelling"},
+		"user close 2 --code 1006 " + at:              {"close code", "4003"},
+		"session close x " + at:                       {"session list"},
+		"session close 99 " + at:                      {"not_found", "ListSessions"},
+		"user":                                        nil,
+		"user shw":                                    {"user --help"},
+		"send --to 2 --admin http://127.0.0.1:1 hi " + "--data " + caller[3]: {"nobody listens"},
+	} {
+		t.Run(line, func(t *testing.T) {
+			p := start(t, nil, strings.Fields(line)...)
+			if words == nil {
+				p.ends(0)
+				return
+			}
+			p.complains(words...)
+		})
+	}
+	t.Run("wrong token", func(t *testing.T) {
+		t.Setenv("CALLBOARD_TOKEN", "guess")
+		start(t, nil, append([]string{"stats"}, caller...)...).complains("unauthenticated", "admin-token")
+	})
+}

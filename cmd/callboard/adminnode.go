@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"callboard/transport/admin/adminv1"
+)
+
+func newTree() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "tree",
+		Short:   "Look at the supervision tree of a running service",
+		Example: "  callboard tree show",
+
+		SuggestionsMinimumDistance: 2,
+
+		Args: unknownCommand,
+		RunE: help,
+	}
+	var o callerOptions
+	show := &cobra.Command{
+		Use:     "show",
+		Short:   "Show the tree down to the shards, with counts and queues",
+		Example: "  callboard tree show\n  callboard tree show -o json",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return showTree(cmd.Context(), &o, cmd.OutOrStdout()) },
+	}
+	o.report(show)
+	cmd.AddCommand(show)
+	return cmd
+}
+
+func showTree(ctx context.Context, o *callerOptions, out io.Writer) error {
+	client, err := o.dial()
+	if err != nil {
+		return err
+	}
+	tree, err := client.GetTree(ctx, &adminv1.GetTreeRequest{})
+	if err != nil {
+		return o.explained(err)
+	}
+	return o.print(out, tree, func(t *table) {
+		t.row("ACTOR\tBELOW IT\tPARKED\tFAILURES\tQUEUED\tSTATE")
+		t.row("registry\t%d shards\t\t\t\t", len(tree.Shards))
+		for _, s := range tree.Shards {
+			t.row("  shard %d\t%d users\t%d\t%d\t%d\t", s.Number, s.Users, s.Parked, s.Failures, s.Queued)
+		}
+		state := "open"
+		if tree.Gateway.Draining {
+			state = "draining"
+		}
+		t.row("gateway\t%d sessions\t\t\t\t%s", tree.Gateway.Sessions, state)
+		if tree.Journal.Present {
+			t.row("journal\t\t\t\t%d\t%s", tree.Journal.Queued, working(tree.Journal.Trouble))
+		}
+	})
+}
+
+// working is how a store is that has this trouble.
+func working(trouble string) string {
+	if trouble == "" {
+		return "works"
+	}
+	return printable(trouble)
+}
+
+func newStats() *cobra.Command {
+	var o callerOptions
+	cmd := &cobra.Command{
+		Use:     "stats",
+		Short:   "Add up a running service",
+		Example: "  callboard stats\n  callboard stats -o json | jq -r .sessions",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return showStats(cmd.Context(), &o, cmd.OutOrStdout()) },
+	}
+	o.report(cmd)
+	return cmd
+}
+
+func showStats(ctx context.Context, o *callerOptions, out io.Writer) error {
+	client, err := o.dial()
+	if err != nil {
+		return err
+	}
+	s, err := client.GetStats(ctx, &adminv1.GetStatsRequest{})
+	if err != nil {
+		return o.explained(err)
+	}
+	return o.print(out, s, func(t *table) {
+		t.row("version\t%s\nup\t%s\ndraining\t%t\nstore\t%s", printable(s.Version), since(s.StartedMs), s.Draining, working(s.Trouble))
+		t.row("sessions\t%d\nusers\t%d\nparked\t%d", s.Sessions, s.Users, s.Parked)
+		t.row("opened\t%d\nended\t%d\nfailures\t%d\nsurvived panics\t%d\nunhandled\t%d", s.Opened, s.Ended, s.Failures, s.Survived, s.Unhandled)
+		t.row("heap\t%.1f MiB\ngoroutines\t%d", float64(s.HeapBytes)/(1<<20), s.Goroutines)
+	})
+}
+
+// drainOptions are the flags of drain.
+type drainOptions struct {
+	callerOptions
+	over time.Duration
+	wait bool
+}
+
+func newDrain() *cobra.Command {
+	var o drainOptions
+	cmd := &cobra.Command{
+		Use:   "drain",
+		Short: "Take a running service out of use",
+		Long: `Have the service open no more sessions, say on /readyz that it is not ready, and
+close the sessions evenly over the time given, so that their clients connect to
+another one. It cannot be taken back: the process goes on without sessions until it
+is told to end, by SIGTERM.
+
+The command returns when all sessions have gone; with --wait=false, at once.`,
+		Example: "  callboard drain\n  callboard drain --over 5m --wait=false",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return drain(cmd.Context(), &o, cmd.OutOrStdout()) },
+	}
+	o.flags(cmd)
+	cmd.Flags().DurationVar(&o.over, "over", 10*time.Second, "time over which the sessions are closed, an hour at most")
+	cmd.Flags().BoolVar(&o.wait, "wait", true, "wait until all sessions have gone")
+	return cmd
+}
+
+// drainGrace is how much longer than asked for the last sessions may take: their
+// peers have to answer.
+const drainGrace = 30 * time.Second
+
+func drain(ctx context.Context, o *drainOptions, out io.Writer) error {
+	if o.over < 0 {
+		return fmt.Errorf("--over is %s: give 0 or more, like 10s", o.over)
+	}
+	client, err := o.dial()
+	if err != nil {
+		return err
+	}
+	over := uint64(o.over.Milliseconds())
+	answer, err := client.Drain(ctx, &adminv1.DrainRequest{OverMs: &over})
+	if err != nil {
+		return o.explained(err)
+	}
+	if _, err := fmt.Fprintf(out, "draining %d sessions over %s\n", answer.Sessions, o.over); err != nil || !o.wait {
+		return err
+	}
+	limit, cancel := context.WithTimeout(ctx, o.over+drainGrace)
+	defer cancel()
+	every := time.NewTicker(200 * time.Millisecond)
+	defer every.Stop()
+	for {
+		stats, err := client.GetStats(limit, &adminv1.GetStatsRequest{})
+		switch {
+		case ctx.Err() != nil:
+			return errors.New("interrupted; the service goes on draining")
+		case limit.Err() != nil:
+			return errors.New("sessions are left after the time: 'callboard session list' shows them, and SIGTERM ends the service")
+		case err != nil:
+			return o.explained(err)
+		case stats.Sessions == 0:
+			_, err = fmt.Fprintln(out, "no session is left; end the service with SIGTERM")
+			return err
+		}
+		select {
+		case <-every.C:
+		case <-limit.Done():
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package admin
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"callboard/transport/admin/adminv1"
+	"callboard/transport/admin/healthv1"
+)
+
+// rule is who may make a call, and whether the audit log has it.
+type rule struct {
+	least   Role
+	changes bool
+}
+
+// rules has every call there is: one that is not in it is refused.
+var rules = map[string]rule{
+	adminv1.AdminServiceSendProcedure:         {Operator, true},
+	adminv1.AdminServiceListUsersProcedure:    {Viewer, false},
+	adminv1.AdminServiceListSessionsProcedure: {Viewer, false},
+	adminv1.AdminServiceGetUserProcedure:      {Viewer, false},
+	adminv1.AdminServiceCloseUserProcedure:    {Operator, true},
+	adminv1.AdminServiceCloseSessionProcedure: {Operator, true},
+	adminv1.AdminServiceGetTreeProcedure:      {Viewer, false},
+	adminv1.AdminServiceGetStatsProcedure:     {Viewer, false},
+	adminv1.AdminServiceDrainProcedure:        {Admin, true},
+
+	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      {Viewer, false},
+	"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": {Viewer, false},
+}
+
+// open are the calls that anybody may make.
+var open = map[string]bool{healthv1.HealthCheckProcedure: true}
+
+// callerKey is where the context of a call has its Token.
+type callerKey struct{}
+
+// caller is who makes the call.
+func caller(ctx context.Context) Token {
+	t, _ := ctx.Value(callerKey{}).(Token)
+	return t
+}
+
+// guard lets a request in whose token has the role for its call. It judges by the header
+// alone, before anything of the body is read.
+func (s *Server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		call := r.URL.Path
+		if open[call] {
+			next.ServeHTTP(w, r)
+			return
+		}
+		rule, known := rules[call]
+		if !known {
+			s.refuse(w, r, refusal(connect.CodeUnimplemented, codeNotFound, "there is no "+strconv.Quote(call), "see the calls of callboard.admin.v1 by reflection, or use the CLI"))
+			return
+		}
+		token, err := s.signIn(r)
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		if token.Role < rule.least {
+			s.config.Log.Warn("admin call refused", slog.String("who", token.Name), slog.String("role", token.Role.String()),
+				slog.String("call", call), slog.String("remote", r.RemoteAddr))
+			s.refuse(w, r, refusal(connect.CodePermissionDenied, codePermissionDenied,
+				"the token "+token.Name+" is a "+token.Role.String()+"'s, and this takes "+rule.least.String(), "use a token with that role"))
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, token)))
+	})
+}
+
+// signIn finds the token that a request bears.
+func (s *Server) signIn(r *http.Request) (Token, error) {
+	now := time.Now()
+	if wait := s.failures.wait(r.RemoteAddr, now); wait > 0 {
+		err := refusal(connect.CodeResourceExhausted, codeTooManyFailures,
+			"too many sign-ins from this address have failed", "wait a second, and give the token of this service")
+		err.Meta().Set("Retry-After", "1")
+		return Token{}, err
+	}
+	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if token, ok := bearer(s.config.Tokens, strings.TrimSpace(secret)); ok && strings.EqualFold(scheme, "Bearer") {
+		return token, nil
+	}
+	s.failures.add(r.RemoteAddr, now)
+	s.config.Log.Warn("admin sign-in failed", slog.String("call", r.URL.Path), slog.String("remote", r.RemoteAddr))
+	err := refusal(connect.CodeUnauthenticated, codeUnauthenticated, "the request bears no token that is known here",
+		"send Authorization: Bearer and what the file admin-token in the service's data directory has")
+	err.Meta().Set("WWW-Authenticate", `Bearer realm="callboard"`)
+	return Token{}, err
+}
+
+// refuse answers in the protocol that the request speaks.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if s.errors.IsSupported(r) {
+		_ = s.errors.Write(w, r, err) // the client may have gone; nobody is left to tell
+		return
+	}
+	http.Error(w, err.Error()+"\ncalls are POSTs, with Content-Type: application/json or one of gRPC's", http.StatusNotFound)
+}

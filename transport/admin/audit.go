@@ -1,0 +1,70 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"callboard/protocol"
+	"callboard/transport/admin/adminv1"
+)
+
+// around bounds the time of each call, and writes a line into the audit log for each
+// that changes something, whatever became of it.
+func (s *Server) around(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, request connect.AnyRequest) (connect.AnyResponse, error) {
+		ctx, cancel := context.WithTimeout(ctx, s.config.CallTimeout)
+		defer cancel()
+		begun := time.Now()
+		response, err := next(ctx, request)
+		if call := request.Spec().Procedure; rules[call].changes {
+			s.audit(ctx, call, target(request.Any()), request.Peer().Addr, err, time.Since(begun))
+		}
+		return response, err
+	}
+}
+
+func (s *Server) audit(ctx context.Context, call, target, remote string, err error, took time.Duration) {
+	result := "ok"
+	if err != nil {
+		result = connect.CodeOf(err).String()
+	}
+	who := caller(ctx)
+	s.config.Log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "admin call",
+		slog.String("who", who.Name), slog.String("role", who.Role.String()), slog.String("call", call),
+		slog.String("target", target), slog.String("result", result), slog.Duration("took", took), slog.String("remote", remote))
+}
+
+// target is what a call acts on, without any content of messages.
+func target(request any) string {
+	switch m := request.(type) {
+	case *adminv1.SendRequest:
+		return fmt.Sprintf("receiver=%q sender=%q id=%q", clip(m.Receiver), clip(m.Sender), clip(m.Id))
+	case *adminv1.CloseUserRequest:
+		of := ""
+		if m.Device != nil {
+			of = fmt.Sprintf(" device=%q", clip(*m.Device))
+		}
+		return fmt.Sprintf("user=%q%s code=%d reason=%q", clip(m.User), of, m.Code, clip(m.Reason))
+	case *adminv1.CloseSessionRequest:
+		return fmt.Sprintf("session=%d code=%d reason=%q", m.Session, m.Code, clip(m.Reason))
+	case *adminv1.DrainRequest:
+		return "node"
+	}
+	return ""
+}
+
+// clip bounds what of a refused request gets into the log.
+func clip(s string) string { return s[:min(len(s), protocol.MaxReasonBytes)] }
+
+// recovered answers a call whose handler has panicked.
+func (s *Server) recovered(_ context.Context, spec connect.Spec, _ http.Header, reason any) error {
+	s.config.Log.Error("admin call panicked", slog.String("call", spec.Procedure),
+		slog.String("reason", fmt.Sprint(reason)), slog.String("stack", string(debug.Stack())))
+	return refusal(connect.CodeInternal, protocol.CodeInternal, "the service made a mistake over this call", action(protocol.CodeInternal))
+}

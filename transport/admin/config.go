@@ -1,0 +1,75 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Config says who may call and what a call may cost. Zero values take the default.
+type Config struct {
+	// Tokens are those that are let in. At least one must be given.
+	Tokens []Token
+
+	// Version is what GetStats says was built.
+	Version string
+
+	// MaxConnections bounds the connections; one more is closed at once. Default 256.
+	MaxConnections int
+
+	// MaxRequestBytes bounds a request, decompressed. Default 256 KiB: the longest
+	// message fits, however its JSON is escaped.
+	MaxRequestBytes int
+
+	// CallTimeout is the longest that a call takes. Default 10 s.
+	CallTimeout time.Duration
+
+	// HeaderTimeout is how long a request's header may take. Default 5 s.
+	HeaderTimeout time.Duration
+
+	// IdleTimeout is how long a connection is kept between two requests. Default 60 s.
+	IdleTimeout time.Duration
+
+	// Failures is how many sign-ins may fail from one address at once; each second one
+	// more may. Until then the address is refused, whatever token it has. Default 10.
+	Failures int
+
+	// Log takes the audit log and what goes wrong. Default: nothing is logged.
+	Log *slog.Logger
+}
+
+func (c Config) withDefaults() (Config, error) {
+	setDefault(&c.MaxConnections, 256)
+	setDefault(&c.MaxRequestBytes, 256<<10)
+	setDefault(&c.CallTimeout, 10*time.Second)
+	setDefault(&c.HeaderTimeout, 5*time.Second)
+	setDefault(&c.IdleTimeout, time.Minute)
+	setDefault(&c.Failures, 10)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	var errs []error
+	if len(c.Tokens) == 0 {
+		errs = append(errs, fmt.Errorf("%s is empty: give one, like NewToken's, or nobody can call", "Tokens"))
+	}
+	for _, t := range c.Tokens {
+		if t.Name == "" || t.Role < Viewer || t.Role > Admin {
+			errs = append(errs, fmt.Errorf("token %q has the role %d: give it a name, and Viewer, Operator or Admin", t.Name, t.Role))
+		}
+	}
+	if c.MaxConnections < 1 || c.MaxRequestBytes < 1 || c.Failures < 1 {
+		errs = append(errs, errors.New("MaxConnections, MaxRequestBytes or Failures is negative: give at least 1"))
+	}
+	if c.CallTimeout < 0 || c.HeaderTimeout < 0 || c.IdleTimeout < 0 {
+		errs = append(errs, errors.New("a timeout is negative: give a positive one"))
+	}
+	return c, errors.Join(errs...)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

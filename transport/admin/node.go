@@ -1,0 +1,82 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"runtime/metrics"
+	"time"
+
+	"callboard/actors"
+	"callboard/transport/admin/adminv1"
+)
+
+// GetTree implements adminv1.AdminServiceHandler.
+func (s *Server) GetTree(ctx context.Context, _ *adminv1.GetTreeRequest) (*adminv1.GetTreeResponse, error) {
+	tree, err := s.system.Describe(ctx)
+	if err != nil {
+		return nil, refused(err)
+	}
+	response := &adminv1.GetTreeResponse{
+		Gateway: &adminv1.Gateway{Sessions: uint32(tree.Gateway.Sessions), Draining: tree.Gateway.Draining},
+		Journal: &adminv1.Journal{
+			Present: tree.Journal.Present, Queued: uint32(tree.Journal.Waiting), Trouble: trouble(tree.Journal.Trouble),
+		},
+	}
+	for _, shard := range tree.Shards {
+		response.Shards = append(response.Shards, &adminv1.Shard{
+			Number: uint32(shard.Number), Users: uint32(shard.Users), Parked: uint32(shard.Parked),
+			Failures: shard.Failures, Queued: uint32(shard.Waiting),
+		})
+	}
+	return response, nil
+}
+
+// GetStats implements adminv1.AdminServiceHandler.
+func (s *Server) GetStats(ctx context.Context, _ *adminv1.GetStatsRequest) (*adminv1.GetStatsResponse, error) {
+	tree, err := s.system.Describe(ctx)
+	if err != nil {
+		return nil, refused(err)
+	}
+	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/sched/goroutines:goroutines"}}
+	metrics.Read(samples) // which stops nobody
+	response := &adminv1.GetStatsResponse{
+		Version: s.config.Version, StartedMs: s.begun.UnixMilli(), Sessions: uint64(tree.Gateway.Sessions),
+		Opened: tree.Opened, Ended: tree.Ended, Failures: tree.Failures, Survived: tree.Survived, Unhandled: tree.Unhandled,
+		Draining: tree.Gateway.Draining, Trouble: trouble(tree.Journal.Trouble),
+		HeapBytes: samples[0].Value.Uint64(), Goroutines: samples[1].Value.Uint64(),
+	}
+	for _, shard := range tree.Shards {
+		response.Users += uint64(shard.Users)
+		response.Parked += uint64(shard.Parked)
+	}
+	return response, nil
+}
+
+// trouble is the code of what the store refuses messages with.
+func trouble(why *actors.Error) string {
+	if why == nil {
+		return ""
+	}
+	return string(why.Code)
+}
+
+const (
+	defaultDrain = 10 * time.Second
+	maxDrain     = time.Hour
+)
+
+// Drain implements adminv1.AdminServiceHandler.
+func (s *Server) Drain(ctx context.Context, request *adminv1.DrainRequest) (*adminv1.DrainResponse, error) {
+	over := defaultDrain
+	if request.OverMs != nil {
+		if *request.OverMs > uint64(maxDrain.Milliseconds()) {
+			return nil, invalid("over_ms", "longer than an hour", "give at most 3600000")
+		}
+		over = time.Duration(*request.OverMs) * time.Millisecond
+	}
+	sessions, err := s.system.StartDrain(ctx, cmp.Or(over, time.Millisecond))
+	if err != nil {
+		return nil, refused(err)
+	}
+	return &adminv1.DrainResponse{Sessions: uint64(sessions)}, nil
+}

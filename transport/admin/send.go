@@ -1,0 +1,26 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+
+	"callboard/protocol"
+	"callboard/transport/admin/adminv1"
+)
+
+// System is the sender of messages that no user has sent.
+const System protocol.UserID = "system"
+
+// Send implements adminv1.AdminServiceHandler.
+func (s *Server) Send(ctx context.Context, request *adminv1.SendRequest) (*adminv1.SendResponse, error) {
+	sent, err := s.system.Send(ctx, &protocol.Send{
+		Receiver: request.Receiver, Content: request.Content,
+		Sender: cmp.Or(request.Sender, string(System)),
+		Id:     cmp.Or(request.Id, rand.Text()), // with an id it is answered with its place
+	})
+	if err != nil {
+		return nil, refused(err)
+	}
+	return &adminv1.SendResponse{Id: sent.Id, Seq: sent.Seq, AtMs: sent.At}, nil
+}
