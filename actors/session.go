@@ -3,10 +3,8 @@ package actors
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -60,21 +58,6 @@ const (
 // closeAbnormal stands in the log for an end without a close frame. It never
 // travels (RFC 6455, 7.4.1).
 const closeAbnormal protocol.CloseCode = 1006
-
-const (
-	// seedWindow is how many messages may be on their way to a session of the seed's
-	// dialect, which are those that are not yet written.
-	seedWindow = 256
-
-	// reportAfter is after how many messages such a session tells its user what was
-	// written: seldom enough to cost little, and often enough that a store in memory
-	// can let them go while they are still in the processor's cache.
-	reportAfter = 32
-
-	// ackEvery is how long it puts that off while there are fewer. A kill -9 within
-	// that time brings these messages again.
-	ackEvery = 200 * time.Millisecond
-)
 
 // closeReplaced is what a session gets whose device has connected again.
 var closeReplaced = &protocol.Close{Code: uint32(protocol.CloseReplaced), Reason: string(protocol.CodeReplaced)}
@@ -153,51 +136,6 @@ func (s *session) start(ctx actor.Context) {
 	s.link.settle(nil)
 }
 
-// connect asks the user for what the client asks for.
-func (s *session) connect(msg *protocol.Connect) {
-	if s.state != greeting {
-		return
-	}
-	s.cut.Stop()
-	s.state, s.hello = attaching, msg
-	s.link.system.root.Send(s.road(), s.attach())
-}
-
-// attach is what the session tells its user of itself.
-func (s *session) attach() *attach {
-	msg := &attach{user: s.link.user, session: s.self, window: seedWindow, seed: s.link.dialect == Seed}
-	if s.hello != nil {
-		msg.device, msg.cursor = s.hello.Device, s.hello.Cursor
-		msg.window = int(min(or(s.hello.Window, protocol.DefaultWindow), protocol.MaxWindow))
-	}
-	if s.state == delivering {
-		msg.resumes, msg.sent, msg.arrived = true, s.last, s.arrived()
-	}
-	return msg
-}
-
-// reattach: the user has a new actor.
-func (s *session) reattach() {
-	if s.state == attaching || s.state == delivering {
-		s.link.system.root.Send(s.road(), s.attach())
-	}
-}
-
-// arrived is how far the client has what it was sent, as far as is known here.
-func (s *session) arrived() uint64 {
-	if s.link.dialect == Seed {
-		return s.taken
-	}
-	return s.link.acked.Load()
-}
-
-// connectDue: a client that says nothing holds no session.
-func (s *session) connectDue() {
-	if s.state == greeting {
-		s.close(Control{Code: protocol.ClosePolicyViolation, Reason: "the first message is CONNECT, and none came in time"})
-	}
-}
-
 // stop runs however the session ends, also when it failed.
 func (s *session) stop(ctx actor.Context) {
 	if s.cut != nil {
@@ -238,67 +176,6 @@ func (s *session) logEnd() {
 }
 
 func (s *session) road() *actor.PID { return s.link.system.road(s.link.user) }
-
-// attached: the user is reachable from now on, so the peer may be told that it
-// is connected: in V1 by CONNECT, in the seed's dialect by the upgrade's answer, which
-// waits in the Conn for this flush.
-func (s *session) attached(msg *attached) {
-	if s.state != attaching { // a new actor of the user took the session over
-		return
-	}
-	s.state = delivering
-	s.unflushed = true
-	s.last, s.taken, s.reported = msg.cursor, msg.cursor, msg.cursor
-	if s.link.dialect == V1 {
-		s.link.written.Store(msg.cursor)
-		s.link.acked.Store(msg.cursor)
-		s.wrote(s.conn.Write(s.welcome(msg)))
-	} else if msg.gap != nil {
-		s.gapped(msg.gap)
-	}
-	s.link.settle(nil)
-	if s.link.abandoned.Load() { // asked after settle: Connect asks the other way round
-		s.end(protocol.CloseTryAgainLater, "connecting took too long")
-	}
-}
-
-// welcome is the CONNECT that answers the client's.
-func (s *session) welcome(msg *attached) *protocol.Connect {
-	config := &s.link.system.config
-	return &protocol.Connect{
-		User: string(s.link.user), Device: s.hello.Device, Session: strconv.FormatUint(s.number, 10),
-		Cursor: &msg.cursor, Head: msg.head, Gap: msg.gap, Window: uint32(s.attach().window),
-		Limits: &protocol.Limits{
-			FrameBytes: protocol.MaxFrameBytes, ContentBytes: protocol.MaxContentBytes, WindowBytes: protocol.MaxWindowBytes,
-			Devices: protocol.MaxDevices, UserIdBytes: protocol.MaxUserIDBytes, MessageIdBytes: protocol.MaxMessageIDBytes,
-			InFlight: uint32(config.MaxInFlight), Sessions: uint32(config.MaxSessionsPerUser),
-			PingIntervalMs: uint32(config.PingInterval.Milliseconds()), MissedPongs: protocol.MissedPongs,
-		},
-	}
-}
-
-// gapped tells the peer that something is missing. What comes next follows the gap.
-func (s *session) gapped(gap *protocol.Gap) {
-	if s.state <= delivering {
-		s.last = max(s.last, gap.Last)
-		if s.link.dialect == V1 {
-			s.link.written.Store(s.last)
-		}
-		s.wrote(s.conn.Write(&protocol.Error{
-			Code: string(protocol.CodeGap), Gap: gap,
-			Reason: fmt.Sprintf("messages %d to %d were removed by retention before this device had them", gap.First, gap.Last),
-		}))
-	}
-}
-
-// refused: the peer is told by a close frame behind the upgrade's answer, which
-// every client can read; a browser's cannot read an HTTP status.
-func (s *session) refused(msg *refused) {
-	if s.state == attaching || s.state == delivering && msg.lasting {
-		s.link.settle(msg.err)
-		s.close(Control{Code: protocol.CloseTryAgainLater, Reason: string(msg.err.Code)})
-	}
-}
 
 // deliver writes a message, once: what a new actor of the user sends again is known.
 func (s *session) deliver(msg *protocol.Receive) {
@@ -435,34 +312,6 @@ func (s *session) Drained() {
 	if s.state == closing && s.peerGone {
 		s.end(s.code, s.reason)
 	}
-}
-
-// acknowledge tells the user what the network has taken, in the seed's dialect: at
-// once if that is much or the session ends, and else within ackEvery.
-func (s *session) acknowledge() {
-	if s.link.dialect != Seed || s.last == s.reported {
-		return
-	}
-	s.taken = s.last
-	switch {
-	case s.last-s.reported >= reportAfter, s.owed >= protocol.MaxWindowBytes/2, s.state == closing:
-		s.report()
-	case !s.ackTimer:
-		s.ackTimer = true
-		s.link.system.after(ackEvery, s.self, msgAckDue)
-	}
-}
-
-func (s *session) ackDue() {
-	s.ackTimer = false
-	if s.taken > s.reported {
-		s.report()
-	}
-}
-
-func (s *session) report() {
-	s.reported, s.owed = s.taken, 0
-	s.link.system.root.Send(s.road(), &ack{s.link.user, s.self, "", s.taken})
 }
 
 // flush returns true when nothing waits in the Conn.
