@@ -97,7 +97,7 @@ func (j *journal) accept(msg *commit) {
 	j.waiting = append(j.waiting, msg)
 	j.system.fault("journal", msg) // from here on a failure is answered by abandon
 	for _, k := range msg.entries {
-		j.batch.Appends = append(j.batch.Appends, inbox.Append{User: msg.user, Entry: inbox.Entry{Message: &k.message, Sum: k.sum}})
+		j.batch.Appends = append(j.batch.Appends, k.entry(msg.user))
 		j.bytes += inbox.Size(&k.message)
 	}
 	j.batch.Moves = append(j.batch.Moves, msg.moves...)
@@ -187,9 +187,7 @@ func (j *journal) refuse(msg *commit, why *Error) {
 	if len(msg.entries) > 0 {
 		j.barred[msg.user] = msg.by
 	}
-	for _, k := range msg.entries {
-		k.refuse(j.system, why)
-	}
+	j.system.refuseAll(msg.entries, why)
 	j.system.root.Send(msg.by, &uncommitted{msg, why})
 }
 
@@ -235,6 +233,11 @@ type keep struct {
 	answer  *actor.PID // gets SENT or ERROR; nil if nobody waits
 }
 
+// entry is what the store gets of it.
+func (k *keep) entry(user protocol.UserID) inbox.Append {
+	return inbox.Append{User: user, Entry: inbox.Entry{Message: &k.message, Sum: k.sum}}
+}
+
 // confirm tells the sender that the message is kept.
 func (k *keep) confirm(s *System) {
 	if k.answer != nil {
@@ -242,10 +245,12 @@ func (k *keep) confirm(s *System) {
 	}
 }
 
-// refuse tells the sender that the message is not kept.
-func (k *keep) refuse(s *System, why *Error) {
-	if k.answer != nil {
-		s.root.Send(k.answer, k.refusal(why))
+// refuseAll tells the senders that their messages are not kept.
+func (s *System) refuseAll(entries []*keep, why *Error) {
+	for _, k := range entries {
+		if k.answer != nil {
+			s.root.Send(k.answer, k.refusal(why))
+		}
 	}
 }
 

@@ -185,14 +185,15 @@ func (u *user) commitHere() {
 	}
 	u.batch.Moves = u.moves()
 	for _, k := range u.fresh {
-		u.batch.Appends = append(u.batch.Appends, inbox.Append{User: u.id, Entry: inbox.Entry{Message: &k.message, Sum: k.sum}})
+		u.batch.Appends = append(u.batch.Appends, k.entry(u.id))
 	}
 	err := u.system.config.Store.Commit(u.batch)
 	entries := u.fresh
 	u.fresh = nil // a failure below must not answer them again
 	if err != nil {
-		u.refuse(entries, storageError(err))
-		u.void(entries, u.batch.Moves, storageError(err))
+		why := storageError(err)
+		u.system.refuseAll(entries, why)
+		u.void(entries, u.batch.Moves, why)
 		return
 	}
 	u.batch.Reset()
@@ -268,7 +269,7 @@ func (u *user) void(entries []*keep, moves []inbox.Move, why *Error) {
 // before its time.
 func (u *user) abandoned() {
 	why := or(u.fate, ErrInternal)
-	u.refuse(u.fresh, why)
+	u.system.refuseAll(u.fresh, why)
 	u.fresh = nil
 	for key, repeats := range u.repeats {
 		for _, to := range repeats {
@@ -276,10 +277,4 @@ func (u *user) abandoned() {
 		}
 	}
 	u.repeats = nil
-}
-
-func (u *user) refuse(entries []*keep, why *Error) {
-	for _, k := range entries {
-		k.refuse(u.system, why)
-	}
 }

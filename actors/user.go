@@ -208,14 +208,13 @@ func (u *user) detach(msg *detach) {
 	if a == nil {
 		return
 	}
-	if d := u.device(a.device); d.Cursor > 0 || d.Name != "" {
+	d := u.device(a.device)
+	if d.Cursor > 0 || d.Name != "" {
 		d.seenNow()
 	}
 	u.sessions = slices.DeleteFunc(u.sessions, func(other *attachment) bool { return other == a })
 	u.trimTail()
-	if u.connected(a.device) {
-		u.settle(u.device(a.device))
-	}
+	u.settle(d)
 }
 
 // ack notes what a device has. The word of a session that has just been taken away

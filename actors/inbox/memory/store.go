@@ -63,48 +63,39 @@ func (s *Store) Close() error {
 }
 
 // Open implements inbox.Store.
-func (s *Store) Open(user protocol.UserID) (inbox.State, error) {
-	shard := s.shard(user)
-	shard.Lock()
-	defer shard.Unlock()
-	if s.closed.Load() {
-		return inbox.State{}, inbox.ErrClosed
-	}
-	box := shard.boxes[user]
-	if box == nil {
-		return inbox.State{}, nil
-	}
-	return box.state(), nil
+func (s *Store) Open(user protocol.UserID) (state inbox.State, err error) {
+	err = s.look(user, func(b *box) { state = b.state() })
+	return state, err
 }
 
 // Read implements inbox.Store.
-func (s *Store) Read(user protocol.UserID, after uint64, maxEntries, maxBytes int) ([]inbox.Entry, error) {
-	shard := s.shard(user)
-	shard.Lock()
-	defer shard.Unlock()
-	if s.closed.Load() {
-		return nil, inbox.ErrClosed
-	}
-	box := shard.boxes[user]
-	if box == nil {
-		return nil, nil
-	}
-	return box.read(after, maxEntries, maxBytes), nil
+func (s *Store) Read(user protocol.UserID, after uint64, maxEntries, maxBytes int) (entries []inbox.Entry, err error) {
+	err = s.look(user, func(b *box) { entries = b.read(after, maxEntries, maxBytes) })
+	return entries, err
 }
 
 // Find implements inbox.Store. It knows some messages that Read does not have any more.
-func (s *Store) Find(user protocol.UserID, sender, id string) (*protocol.Receive, error) {
+func (s *Store) Find(user protocol.UserID, sender, id string) (found *protocol.Receive, err error) {
+	err = s.look(user, func(b *box) {
+		if id != "" {
+			found = b.find(sender, id)
+		}
+	})
+	return found, err
+}
+
+// look has a user's box looked at, if there is one.
+func (s *Store) look(user protocol.UserID, at func(*box)) error {
 	shard := s.shard(user)
 	shard.Lock()
 	defer shard.Unlock()
 	if s.closed.Load() {
-		return nil, inbox.ErrClosed
+		return inbox.ErrClosed
 	}
-	box := shard.boxes[user]
-	if box == nil || id == "" {
-		return nil, nil
+	if box := shard.boxes[user]; box != nil {
+		at(box)
 	}
-	return box.find(sender, id), nil
+	return nil
 }
 
 func (s *Store) shard(user protocol.UserID) *shard {
