@@ -14,55 +14,35 @@ import (
 type attachment struct {
 	session *actor.PID
 	device  string
-	window  int      // messages that may be on their way
-	sent    uint64   // the newest that was sent
-	has     uint64   // everything up to here has arrived
-	listens bool     // it acknowledges, and so has a say in where its device stands
-	flight  []flying // what is on its way, oldest first; nil when nothing is
-	bytes   int      // of it
+	window  int    // messages that may be on their way
+	sent    uint64 // the newest that was sent
+	has     uint64 // everything up to here has arrived
+	listens bool   // it acknowledges, and so has a say in where its device stands
+	flight  flight // what is on its way
 }
 
-// flying is a message on its way to a session.
-type flying struct {
-	seq  uint64
-	size int
-}
-
-// room is whether one more message may be on its way: their number is bounded and
-// so are their bytes, but one always may.
-func (a *attachment) room() bool {
-	return len(a.flight) == 0 || len(a.flight) < a.window && a.bytes < protocol.MaxWindowBytes
-}
+// room is whether one more message may be on its way.
+func (a *attachment) room() bool { return a.flight.room(a.window) }
 
 // took notes that a message is on its way.
 func (a *attachment) took(m *protocol.Receive) {
-	size := int(inbox.Size(m))
 	a.sent = m.Seq
-	a.flight = append(a.flight, flying{m.Seq, size})
-	a.bytes += size
+	a.flight.push(m.Seq, int(inbox.Size(m)))
 }
 
 // resume counts what had been sent when the user's actor was another, and has not
 // arrived. Its bytes are not known any more.
 func (a *attachment) resume(arrived uint64) {
 	a.has = arrived
-	for seq := arrived + 1; seq <= a.sent && len(a.flight) < a.window; seq++ {
-		a.flight = append(a.flight, flying{seq: seq})
+	for seq := arrived + 1; seq <= a.sent && int(a.flight.n) < a.window; seq++ {
+		a.flight.push(seq, 0)
 	}
 }
 
 // arrived notes that everything up to seq has arrived.
 func (a *attachment) arrived(seq uint64) {
 	a.has = max(a.has, seq)
-	n := 0
-	for n < len(a.flight) && a.flight[n].seq <= seq {
-		a.bytes -= a.flight[n].size
-		n++
-	}
-	a.flight = a.flight[n:]
-	if len(a.flight) == 0 {
-		a.flight = nil
-	}
+	a.flight.arrived(seq)
 }
 
 // maxTail and maxTailBytes bound the newest messages that a user's actor keeps in
@@ -184,7 +164,7 @@ func (u *user) pump(a *attachment, due bool) {
 		}
 		// A read for each message that arrives would cost more than the message, so one
 		// for less than half a window waits a little for more room.
-		if !due && (len(a.flight) > a.window/2 || a.bytes > protocol.MaxWindowBytes/2) {
+		if !due && (int(a.flight.n) > a.window/2 || a.flight.bytes > protocol.MaxWindowBytes/2) {
 			u.readLater()
 			return
 		}
@@ -197,7 +177,7 @@ func (u *user) pump(a *attachment, due bool) {
 // replay reads for a session what is behind what it has. It returns false if the
 // store failed.
 func (u *user) replay(a *attachment) bool {
-	entries, err := u.system.config.Store.Read(u.id, a.sent, a.window-len(a.flight), protocol.MaxWindowBytes-a.bytes)
+	entries, err := u.system.config.Store.Read(u.id, a.sent, a.window-int(a.flight.n), protocol.MaxWindowBytes-a.flight.bytes)
 	if err != nil {
 		u.system.storeTrouble("inbox not read", u.id, err)
 		u.retryLater()

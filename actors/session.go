@@ -148,9 +148,9 @@ func (s *session) stop(ctx actor.Context) {
 	s.state = ended
 	s.logEnd()
 	s.tellEnd()
+	s.link.end()
 	s.conn.Close()
 	s.conn = nil // others may still hold the session's address for a while, but not its buffers
-	s.link.end()
 	s.link.settle(ErrInternal)
 	s.detach()
 	ctx.Send(ctx.Parent(), &sessionEnded{s.number})

@@ -276,7 +276,7 @@ func (u *user) describe(ctx actor.Context) {
 	}
 	for _, a := range u.sessions {
 		info.Sessions = append(info.Sessions, sessionNumber(a.session))
-		info.Unacknowledged = append(info.Unacknowledged, len(a.flight))
+		info.Unacknowledged = append(info.Unacknowledged, int(a.flight.n))
 	}
 	for _, d := range u.devices {
 		info.Devices = append(info.Devices, d.Device)

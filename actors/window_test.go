@@ -159,8 +159,8 @@ func TestTailDoesNotGrowForTheStalled(t *testing.T) {
 			k := &keep{message: protocol.Receive{Seq: seq, Sender: "alice", Receiver: "bob", Content: content}}
 			bob.head = seq
 			bob.deliver([]*keep{k})
-			if fast.sent != seq || len(stalled.flight) > 8 {
-				w.Fatalf("after %d the one has been sent %d, and on the way to the other are %d", seq, fast.sent, len(stalled.flight))
+			if fast.sent != seq || stalled.flight.n > 8 {
+				w.Fatalf("after %d the one has been sent %d, and on the way to the other are %d", seq, fast.sent, stalled.flight.n)
 			}
 			if n, bytes := len(bob.tail.messages), bob.tail.bytes; n > maxTail || bytes > maxTailBytes || seq > 8+maxTail && n > 0 {
 				w.Fatalf("after %d the tail has %d messages of %d bytes", seq, n, bytes)

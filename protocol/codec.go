@@ -10,14 +10,15 @@ const (
 	SubprotocolPrefix = "callboard."
 )
 
-// A Codec is one of the two forms that messages have on the wire. They say the same:
-// a message that one can carry the other can too.
+// A Codec is one of the forms that messages have on the wire. JSON and Proto say the
+// same: a message that one can carry the other can too.
 type Codec uint8
 
 // The codecs.
 const (
 	JSON  Codec = iota // Text frames, as in DecodeJSON.
 	Proto              // Binary frames, as in DecodeProto.
+	Seed               // Text frames of the seed's dialect, as in AppendSeed.
 )
 
 // CodecOf is the codec of a subprotocol; false if there is no such subprotocol.
@@ -31,10 +32,13 @@ func CodecOf(subprotocol string) (Codec, bool) {
 	return 0, false
 }
 
-// Append is AppendJSON or AppendProto.
+// Append is AppendJSON, AppendProto or AppendSeed.
 func (c Codec) Append(dst []byte, m Message) []byte {
-	if c == Proto {
+	switch c {
+	case Proto:
 		return AppendProto(dst, m)
+	case Seed:
+		return AppendSeed(dst, m)
 	}
 	return AppendJSON(dst, m)
 }
@@ -47,10 +51,8 @@ func (c Codec) Decode(frame []byte, send *Send) (Message, error) {
 	return DecodeJSON(frame, send)
 }
 
-// String is the subprotocol in which the codec is spoken.
+// String is the subprotocol in which the codec is spoken, and "seed" where there is
+// none.
 func (c Codec) String() string {
-	if c == Proto {
-		return SubprotocolProto
-	}
-	return SubprotocolJSON
+	return [...]string{SubprotocolJSON, SubprotocolProto, "seed"}[c]
 }

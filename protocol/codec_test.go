@@ -23,3 +23,19 @@ func TestCodecIsThatOfItsSubprotocol(t *testing.T) {
 		}
 	}
 }
+
+// In the seed's dialect only RECEIVE is another than in JSON, and only by what it leaves out.
+func TestSeedsReceiveHasTheSeedsFields(t *testing.T) {
+	full := &Receive{Seq: 7, Id: "m-1", Sender: "alice", Receiver: "2", Content: "a \"quote\"\n", At: 1700000000123}
+	if got, want := string(AppendSeed(nil, full)), `{"type":2,"sender":"alice","receiver":2,"content":"a \"quote\"\n"}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	bare := &Receive{Sender: full.Sender, Receiver: full.Receiver, Content: full.Content}
+	if m, err := Seed.Decode(Seed.Append(nil, full), nil); err != nil || !proto.Equal(m, bare) {
+		t.Errorf("got %v, %v", m, err)
+	}
+	refused := &Error{Id: "m-1", Code: string(CodeInboxFull), Reason: "full"}
+	if got, want := string(Seed.Append(nil, refused)), string(AppendJSON(nil, refused)); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

@@ -56,6 +56,21 @@ func AppendJSON(dst []byte, m Message) []byte {
 	return append(dst, '}')
 }
 
+// AppendSeed is AppendJSON for a client of the seed's dialect. Its RECEIVE has the fields
+// that the seed's had, and no others: the number and the time of a message are of no use
+// to a client that does not acknowledge.
+func AppendSeed(dst []byte, m Message) []byte {
+	r, ok := m.(*Receive)
+	if !ok {
+		return AppendJSON(dst, m)
+	}
+	dst = append(dst, `{"type":2`...)
+	dst = appendUser(dst, `,"sender":`, r.Sender)
+	dst = appendUserID(append(dst, `,"receiver":`...), r.Receiver)
+	dst = appendString(append(dst, `,"content":`...), r.Content)
+	return append(dst, '}')
+}
+
 // appendConnect appends what comes behind the type of a CONNECT.
 func appendConnect(dst []byte, m *Connect) []byte {
 	dst = appendText(dst, `,"token":`, m.Token)

@@ -2,31 +2,24 @@
 
 package transport
 
-import "sync"
-
 // Systems without non-blocking reads on a file descriptor wait in Read, and
 // write on a goroutine: slower, and the same to everybody outside of this file.
 
-type inBuffer struct {
-	b [16 << 10]byte
-	n int
-}
-
-var inBuffers = sync.Pool{New: func() any { return new(inBuffer) }}
-
-func (in *inBuffer) free() { inBuffers.Put(in) }
-
-// fill waits until something has come in.
-func (s *socket) fill() (*inBuffer, error) {
-	in := inBuffers.Get().(*inBuffer)
-	n, err := s.nc.Read(in.b[:])
-	in.n = n
-	if n > 0 {
-		return in, nil
+// receive works off what comes in, until that has enough or the connection ends.
+func (s *socket) receive() error {
+	buffer := make([]byte, 16<<10)
+	for {
+		n, err := s.nc.Read(buffer)
+		switch {
+		case n > 0 && !s.received(buffer[:n]):
+			return nil
+		case err != nil:
+			return err
+		}
 	}
-	in.free()
-	return nil, err
 }
+
+func tellsLeftover(uintptr) bool { return false }
 
 func (*socket) readable(uintptr) bool { return false }
 

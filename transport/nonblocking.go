@@ -12,42 +12,50 @@ import (
 // only while what it got is worked off: a connection at rest has no buffer.
 type inBuffer struct {
 	b [16 << 10]byte
-	n int
+	leftover
 }
 
 var inBuffers = sync.Pool{New: func() any { return new(inBuffer) }}
 
-// fill waits until something has come in. The wait is entered here, close to the
-// bottom of the reader's stack, so that it fits into the 2 KB that a goroutine
+// receive works off what comes in, until that has enough or the connection ends. It
+// is one RawConn.Read from the first byte to the last: within one, the runtime
+// remembers what has arrived since the last attempt. The wait is entered here, close
+// to the bottom of the reader's stack, so that it fits into the 2 KB that a goroutine
 // begins with (BenchmarkIdle).
-func (s *socket) fill() (*inBuffer, error) {
+//
+// The connection is not closed before the attempt at hand ends. So whoever closes it
+// ends the link first, for which alone a reader waits.
+func (s *socket) receive() error {
 	if err := s.raw.Read(s.take); err != nil {
-		return nil, err
+		return err
 	}
-	return s.in, s.inErr
+	return s.inErr
 }
 
-// readable takes what is there, without waiting. The runtime calls it when the
-// socket may have something; false means that it had nothing.
-func (s *socket) readable(fd uintptr) bool {
-	in := inBuffers.Get().(*inBuffer)
-	n, err := syscall.Read(int(fd), in.b[:])
-	for err == syscall.EINTR {
-		n, err = syscall.Read(int(fd), in.b[:])
-	}
-	switch {
-	case err == syscall.EAGAIN:
+// readable works off what is there, without waiting for more. The runtime calls it
+// when the socket may have something; true means that nothing more is wanted.
+func (s *socket) readable(fd uintptr) (done bool) {
+	for left := true; left; {
+		in := inBuffers.Get().(*inBuffer)
+		n, rest, err := in.read(fd, s.tells)
+		switch {
+		case n > 0:
+			left, done = rest, !s.received(in.b[:n])
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			left = false
+		case err == nil:
+			s.inErr, done = io.EOF, true
+		default:
+			s.inErr, done = err, true
+		}
 		inBuffers.Put(in)
-		return false
-	case err == nil && n == 0:
-		err = io.EOF
+		if done {
+			return true
+		}
 	}
-	in.n = max(n, 0)
-	s.in, s.inErr = in, err
-	return true
+	return false
 }
-
-func (in *inBuffer) free() { inBuffers.Put(in) }
 
 // writeOp is one attempt to write. It comes from a pool with its method bound,
 // so that an attempt allocates nothing.

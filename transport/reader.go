@@ -12,17 +12,8 @@ import (
 // read is the reader goroutine: it takes the frames off the socket and passes
 // the messages on, until the peer or the session ends the connection.
 func (s *socket) read() {
-	for {
-		in, err := s.fill()
-		if err != nil {
-			s.link.Gone(0)
-			return
-		}
-		more := s.received(in.b[:in.n])
-		in.free()
-		if !more {
-			return
-		}
+	if err := s.receive(); err != nil {
+		s.link.Gone(0)
 	}
 }
 
@@ -136,12 +127,13 @@ func (s *socket) complete(opcode byte, payload []byte) (more bool) {
 // wrongOpcode is what a client is told that mixes the codecs up.
 var wrongOpcode = [...]string{
 	protocol.JSON:  "this session speaks JSON in text frames",
+	protocol.Seed:  "this session speaks JSON in text frames",
 	protocol.Proto: "this session speaks protobuf in binary frames",
 }
 
 // refuse answers a message that could not be decoded.
 func (s *socket) refuse(payload []byte, err error) (more bool) {
-	if s.codec == protocol.JSON && !utf8.Valid(payload) {
+	if s.codec != protocol.Proto && !utf8.Valid(payload) {
 		return s.fail(&violation{protocol.CloseInvalidPayload, "a text frame must be UTF-8"})
 	}
 	var bad *protocol.FrameError

@@ -34,7 +34,7 @@ func FuzzReader(f *testing.F) {
 	must(f, err)
 	f.Cleanup(func() { must(f, system.Stop(context.Background())) })
 	f.Fuzz(func(t *testing.T, b []byte, at uint16, v1, binary bool) {
-		dialect, codec := actors.Seed, protocol.JSON
+		dialect, codec := actors.Seed, protocol.Seed
 		if v1 {
 			dialect = actors.V1
 		}

@@ -154,9 +154,29 @@ func TestSeedsOwnMessageArrives(t *testing.T) {
 	s := start(t, Config{}, actors.Config{})
 	one, two := s.connect("1"), s.connect("2")
 	one.write(`{"type": 1, "content": "hello i am ws1", "receiver": 2, "send": 1}`)
-	f := two.read()
-	if f.Type != protocol.TypeReceive || string(f.Sender) != "1" || string(f.Receiver) != "2" || f.Content != "hello i am ws1" {
-		t.Errorf("got %+v", f)
+	must(t, two.ws.SetReadDeadline(time.Now().Add(patience)))
+	_, got, err := two.ws.ReadMessage()
+	must(t, err)
+	if want := `{"type":2,"sender":1,"receiver":2,"content":"hello i am ws1"}`; string(got) != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// The socket closes right behind a message: nothing tells the reader of it but the
+// attempt to read on.
+func TestPeerThatLeavesBehindItsLastWordIsNoticed(t *testing.T) {
+	s := start(t, Config{}, actors.Config{})
+	receiver := s.connect("1")
+	for i := range 100 {
+		p := s.raw("2")
+		p.put(clientFrame(opText, send("1", fmt.Sprint(i))))
+		must(t, p.Close())
+		receiver.gets(fmt.Sprint(i))
+		began := time.Now()
+		eventually(t, "the session has ended", func() bool { return s.sessions() == 1 })
+		if took := time.Since(began); took > patience/2 {
+			t.Fatalf("it took %s: the reader has not noticed, the heartbeat has", took)
+		}
 	}
 }
 

@@ -22,9 +22,9 @@ type socket struct {
 	link *actors.Link    // set before the reader starts
 
 	// The reader's.
-	in      *inBuffer // filled by readable for the reader
-	inErr   error
 	take    func(fd uintptr) bool // the method readable, bound once
+	tells   bool                  // a read tells whether something is left
+	inErr   error                 // why there is no more to read
 	rest    []byte                // of a frame that has not come whole
 	message []byte                // of a message whose fragments have not all come
 	opcode  byte                  // of that message; 0: none is under way

@@ -102,9 +102,10 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, id protocol.Use
 		},
 	}
 	var chosen http.Header
-	dialect := actors.Seed
+	dialect, codec := actors.Seed, protocol.Seed
 	if subprotocol != "" {
 		chosen, dialect = http.Header{subprotocolHeader: {subprotocol}}, actors.V1
+		codec, _ = protocol.CodecOf(subprotocol) // negotiate has asked it
 	}
 	ws, err := upgrader.Upgrade(held, r, chosen)
 	if err != nil {
@@ -115,7 +116,7 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, id protocol.Use
 		_ = ws.Close()
 		return false
 	}
-	sock.codec, _ = protocol.CodecOf(subprotocol) // without one it is JSON
+	sock.codec = codec
 
 	ctx, cancel := context.WithTimeout(r.Context(), s.config.HandshakeTimeout)
 	defer cancel()
@@ -145,6 +146,9 @@ func (s *Server) newSocket(held *heldConn) (*socket, error) {
 	}
 	sock := &socket{nc: held.Conn, raw: raw, writeTimeout: s.config.WriteTimeout / 2, drains: &s.drains}
 	sock.take = sock.readable
+	if err := raw.Control(func(fd uintptr) { sock.tells = tellsLeftover(fd) }); err != nil {
+		return nil, err
+	}
 	sock.out = newOutBuffer()
 	sock.out.b = append(sock.out.b, held.answer...)
 	return sock, nil

@@ -17,9 +17,8 @@ type box struct {
 
 	// entries are the newest, up to head and without a gap: first those that are gone
 	// and remembered, then those that wait.
-	entries []inbox.Entry
+	entries entries
 	before  uint64          // the Sum of the entry before the first of them
-	named   int             // how many of them have an id; where none has, none is remembered
 	devices []inbox.Device  // by name
 	index   map[pair]uint64 // numbers of entries by what Find asks for; nil until it is worth having
 
@@ -43,14 +42,14 @@ func (b *box) state() inbox.State {
 }
 
 // first is the number of the oldest entry, if there is one.
-func (b *box) first() uint64 { return b.head - uint64(len(b.entries)) + 1 }
+func (b *box) first() uint64 { return b.head - uint64(b.entries.len()) + 1 }
 
 func (b *box) read(after uint64, maxEntries, maxBytes int) []inbox.Entry {
 	after = max(after, b.floor)
 	if after >= b.head || maxEntries <= 0 {
 		return nil
 	}
-	waiting := b.entries[after+1-b.first():]
+	waiting := b.entries.all()[after+1-b.first():]
 	waiting = waiting[:min(len(waiting), maxEntries)]
 	bytes := uint64(0)
 	for i := range waiting {
@@ -64,14 +63,14 @@ func (b *box) read(after uint64, maxEntries, maxBytes int) []inbox.Entry {
 }
 
 func (b *box) find(sender, id string) *protocol.Receive {
-	if len(b.entries) > linear {
+	if b.entries.len() > linear {
 		b.indexed()
 		if seq, ok := b.index[pair{sender, id}]; ok {
-			return b.entries[seq-b.first()].Message
+			return b.entries.all()[seq-b.first()].Message
 		}
 		return nil
 	}
-	for _, e := range slices.Backward(b.entries) {
+	for _, e := range slices.Backward(b.entries.all()) {
 		if m := e.Message; m.Id == id && m.Sender == sender {
 			return m
 		}
@@ -84,9 +83,9 @@ func (b *box) indexed() {
 	if b.index != nil {
 		return
 	}
-	b.index = make(map[pair]uint64, 2*len(b.entries))
-	for i := range b.entries {
-		if m := b.entries[i].Message; m.Id != "" {
+	b.index = make(map[pair]uint64, 2*b.entries.len())
+	for i, e := range b.entries.all() {
+		if m := e.Message; m.Id != "" {
 			b.index[pair{m.Sender, m.Id}] = b.first() + uint64(i)
 		}
 	}
@@ -98,17 +97,17 @@ func (b *box) cost(count int) int64 {
 	if count == 0 {
 		return 0
 	}
-	return int64(b.entries[count-1].Sum-b.before) + int64(count)*entryCost
+	return int64(b.entries.all()[count-1].Sum-b.before) + int64(count)*entryCost
 }
 
 func (b *box) append(e inbox.Entry) int64 {
-	if len(b.entries) == 0 {
+	if b.entries.len() == 0 {
 		b.before = b.sum
 	}
 	if e.Message.Id != "" {
-		b.named++
+		b.entries.named++
 	}
-	b.entries = append(b.entries, e)
+	b.entries.push(e)
 	b.head, b.sum = e.Message.Seq, e.Sum
 	if b.index != nil && e.Message.Id != "" {
 		b.index[pair{e.Message.Sender, e.Message.Id}] = b.head
@@ -152,7 +151,7 @@ func (b *box) pass(upTo uint64) int64 {
 	known := int(b.floor + 1 - b.first())
 	b.remembered = b.cost(known)
 	switch {
-	case b.named == 0:
+	case b.entries.named == 0:
 		return b.forget(known)
 	case known > Remembered:
 		return b.forget(known - Remembered)
@@ -176,22 +175,21 @@ func (b *box) forget(count int) int64 {
 		return 0
 	}
 	freed := b.cost(count)
-	for i := 0; i < count && b.named > 0; i++ {
-		m := b.entries[i].Message
+	for i := 0; i < count && b.entries.named > 0; i++ {
+		m := b.entries.all()[i].Message
 		if m.Id == "" {
 			continue
 		}
-		b.named--
+		b.entries.named--
 		if key := (pair{m.Sender, m.Id}); b.index != nil && b.index[key] == b.first()+uint64(i) {
 			delete(b.index, key)
 		}
 	}
-	b.before = b.entries[count-1].Sum
-	clear(b.entries[:count]) // lets the messages go
-	b.entries = b.entries[count:]
+	b.before = b.entries.all()[count-1].Sum
+	b.entries.drop(count)
 	b.remembered -= freed
-	if len(b.entries) == 0 {
-		b.entries, b.index = nil, nil
+	if b.entries.len() == 0 {
+		b.index = nil
 	}
 	return -freed
 }
