@@ -125,9 +125,9 @@ func TestUnconfirmedIsSentAgainInItsOrder(t *testing.T) {
 }
 
 func TestRefusalIsTypedAndIsTheAnswer(t *testing.T) {
-	for code, temporary := range map[protocol.ErrorCode]bool{
-		protocol.CodeUnavailable: true, protocol.CodeStorageFull: true, protocol.CodeInternal: true,
-		protocol.CodeConflict: false, protocol.CodeInboxFull: false,
+	for code, is := range map[protocol.ErrorCode]struct{ unconfirmed, temporary bool }{
+		protocol.CodeUnavailable: {true, true}, protocol.CodeStorageFull: {true, true}, protocol.CodeInternal: {true, true},
+		protocol.CodeInboxFull: {false, true}, protocol.CodeConflict: {false, false}, protocol.CodeTooLarge: {false, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStage(t)

@@ -94,11 +94,12 @@ func (e *SendError) Error() string {
 func (e *SendError) Unwrap() error { return e.cause }
 
 // Temporary reports whether to send the message again, under its ID and after a
-// pause, is safe and may help: the service could not keep it just then, or nobody
-// knows whether it did. The Client does not do so itself after a refusal, because
+// pause, is safe and may help: the service could not keep it just then, nobody
+// knows whether it did, or the receiver's inbox is full until the receiver comes,
+// which may be long. The Client does not do so itself after a refusal, because
 // the message would then come behind later ones.
 func (e *SendError) Temporary() bool {
-	return e.Unconfirmed
+	return e.Unconfirmed || e.Code == protocol.CodeInboxFull
 }
 
 // uncertain is whether a refusal with the code leaves open what became of the message.
