@@ -27,6 +27,7 @@ type fakeStore struct {
 	tries   int           // calls of Commit
 	hidden  bool          // Read fails, and Open and Find do not
 	gaps    int           // appends that did not follow the one before
+	epoch   uint32
 }
 
 type fakeInbox struct {
@@ -45,7 +46,12 @@ var (
 	_ inbox.Immediate = fakeMemory{}
 )
 
-func newFakeStore() *fakeStore { return &fakeStore{users: map[protocol.UserID]*fakeInbox{}} }
+// fakeEpoch is the epoch of a new fakeStore.
+const fakeEpoch = 7
+
+func newFakeStore() *fakeStore {
+	return &fakeStore{users: map[protocol.UserID]*fakeInbox{}, epoch: fakeEpoch}
+}
 
 func (s *fakeStore) inbox(user protocol.UserID) *fakeInbox {
 	if s.users[user] == nil {
@@ -62,6 +68,7 @@ func (s *fakeStore) Open(user protocol.UserID) (inbox.State, error) {
 	}
 	in := s.inbox(user)
 	state := in.State
+	state.Epoch = s.epoch
 	for _, name := range slices.Sorted(maps.Keys(in.devices)) {
 		state.Devices = append(state.Devices, in.devices[name])
 	}
@@ -147,6 +154,13 @@ func (s *fakeStore) trim(user string, upTo uint64) {
 	in := s.inbox(protocol.UserID(user))
 	in.Floor = upTo
 	in.entries = slices.DeleteFunc(in.entries, func(e inbox.Entry) bool { return e.Message.Seq <= upTo })
+}
+
+// renews gives the numbering another epoch, as an operator does with one that was restored.
+func (s *fakeStore) renews(epoch uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.epoch = epoch
 }
 
 // breaks has commits fail from now on; with nil they work again.

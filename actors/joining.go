@@ -23,7 +23,7 @@ func (s *session) connect(msg *protocol.Connect) {
 func (s *session) attach() *attach {
 	msg := &attach{user: s.link.user, session: s.self, window: seedWindow, seed: s.link.dialect == Seed}
 	if s.hello != nil {
-		msg.device, msg.cursor = s.hello.Device, s.hello.Cursor
+		msg.device, msg.cursor, msg.epoch = s.hello.Device, s.hello.Cursor, s.hello.Epoch
 		msg.window = int(min(or(s.hello.Window, protocol.DefaultWindow), protocol.MaxWindow))
 	}
 	if s.state == delivering {
@@ -82,7 +82,7 @@ func (s *session) welcome(msg *attached) *protocol.Connect {
 	config := &s.link.system.config
 	return &protocol.Connect{
 		User: string(s.link.user), Device: s.hello.Device, Session: strconv.FormatUint(s.number, 10),
-		Cursor: &msg.cursor, Head: msg.head, Gap: msg.gap, Window: uint32(s.attach().window),
+		Cursor: &msg.cursor, Epoch: msg.epoch, Head: msg.head, Gap: msg.gap, Window: uint32(s.attach().window),
 		Limits: &protocol.Limits{
 			FrameBytes: protocol.MaxFrameBytes, ContentBytes: protocol.MaxContentBytes, WindowBytes: protocol.MaxWindowBytes,
 			Devices: protocol.MaxDevices, UserIdBytes: protocol.MaxUserIDBytes, MessageIdBytes: protocol.MaxMessageIDBytes,

@@ -58,7 +58,7 @@ type UserLook struct {
 	Closes   []Closing // newest first, 10 at most
 	Queued   int       // messages in the actor's mailbox
 
-	Inbox    inbox.State // without Sum
+	Inbox    inbox.State // without Sum and Epoch
 	InboxErr error       // why there is no Inbox, if there is none
 }
 

@@ -39,6 +39,7 @@ type (
 	attached struct {
 		cursor uint64        // RECEIVE begins behind it
 		head   uint64        // the newest in the inbox
+		epoch  uint32        // of the inbox
 		gap    *protocol.Gap // what retention took before the device had it, or nil
 	}
 	// refused says that the user cannot be attached to, and why. Unless it is
@@ -89,6 +90,7 @@ type (
 		device  string
 		window  int
 		cursor  *uint64 // what the device has, if its client said so
+		epoch   uint32  // of cursor, if its client said so
 		seed    bool    // it counts as having what was written to it
 
 		resumes       bool   // it was attached before, to another actor of the user

@@ -38,6 +38,7 @@ type user struct {
 	repeats map[sendKey][]*actor.PID // those who have sent one of pending again
 	commits int                      // handed to the journal and not answered
 	broken  error                    // the store could not be opened
+	epoch   uint32                   // of the numbers
 	tail    tail
 
 	devices   []device
@@ -105,6 +106,7 @@ func (u *user) start(ctx actor.Context) {
 		return
 	}
 	u.head, u.last, u.sum, u.keptSum, u.floor = state.Head, state.Head, state.Sum, state.Sum, state.Floor
+	u.epoch = state.Epoch
 	for _, d := range state.Devices {
 		d.Cursor = min(d.Cursor, u.head)
 		u.devices = append(u.devices, device{Device: d})
@@ -157,13 +159,13 @@ func (u *user) admit(msg *attach) {
 		}
 	}
 	a := &attachment{session: msg.session, device: msg.device, window: msg.window, listens: msg.seed || msg.resumes || msg.device != ""}
-	answer := &attached{head: u.head}
+	answer := &attached{head: u.head, epoch: u.epoch}
 	switch {
 	case msg.resumes: // its user's actor is a new one, the session is not
 		a.sent = min(msg.sent, u.head)
 		a.resume(max(min(msg.arrived, a.sent), min(u.floor, a.sent)))
 	case msg.cursor != nil: // the client knows best
-		a.sent = min(*msg.cursor, u.head)
+		a.sent = min(u.cursorOf(msg, d), u.head)
 		known = true
 		if a.sent != d.Cursor && u.alone(d) {
 			d.moveTo(a.sent)
@@ -191,6 +193,20 @@ func (u *user) admit(msg *attach) {
 	u.settle(d)
 	u.root().Send(msg.session, answer)
 	u.pump(a, false)
+}
+
+// cursorOf is where a client that says what it has goes on. It knows best, but a cursor of
+// another epoch is none of this inbox: then the device has no more than the inbox's own
+// record of it says, and that is this device's alone only if it has a name. If the
+// client's is lower, something became of the client, too.
+func (u *user) cursorOf(msg *attach, d *device) uint64 {
+	switch {
+	case msg.epoch == 0 || msg.epoch == u.epoch:
+		return *msg.cursor
+	case msg.device == "":
+		return 0
+	}
+	return min(*msg.cursor, d.Cursor)
 }
 
 func (u *user) attachment(session *actor.PID) *attachment {

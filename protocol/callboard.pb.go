@@ -218,7 +218,11 @@ type Connect struct {
 	// From the server: the limits that hold for this session.
 	Limits *Limits `protobuf:"bytes,8,opt,name=limits,proto3" json:"limits,omitempty"`
 	// From the server: what the device can no longer have.
-	Gap           *Gap `protobuf:"bytes,9,opt,name=gap,proto3" json:"gap,omitempty"`
+	Gap *Gap `protobuf:"bytes,9,opt,name=gap,proto3" json:"gap,omitempty"`
+	// Which numbering of the inbox the sequence numbers belong to; 0 if it is not said.
+	// From the client: that of its cursor. From the server: that of the inbox, which is
+	// another one when the inbox was begun anew or put back from a backup.
+	Epoch         uint32 `protobuf:"varint,10,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -314,6 +318,13 @@ func (x *Connect) GetGap() *Gap {
 		return x.Gap
 	}
 	return nil
+}
+
+func (x *Connect) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
 }
 
 // Limits are the bounds that the server keeps a session to.
@@ -912,7 +923,7 @@ const file_callboard_proto_rawDesc = "" +
 	"\x04sent\x18\x05 \x01(\v2\x12.callboard.v1.SentH\x00R\x04sent\x12%\n" +
 	"\x03ack\x18\x06 \x01(\v2\x11.callboard.v1.AckH\x00R\x03ack\x12+\n" +
 	"\x05error\x18\a \x01(\v2\x13.callboard.v1.ErrorH\x00R\x05errorB\t\n" +
-	"\amessageJ\x04\b\b\x10\v\"\x8c\x02\n" +
+	"\amessageJ\x04\b\b\x10\v\"\xa2\x02\n" +
 	"\aConnect\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x16\n" +
 	"\x06device\x18\x02 \x01(\tR\x06device\x12\x1b\n" +
@@ -922,7 +933,9 @@ const file_callboard_proto_rawDesc = "" +
 	"\asession\x18\x06 \x01(\tR\asession\x12\x12\n" +
 	"\x04head\x18\a \x01(\x04R\x04head\x12,\n" +
 	"\x06limits\x18\b \x01(\v2\x14.callboard.v1.LimitsR\x06limits\x12#\n" +
-	"\x03gap\x18\t \x01(\v2\x11.callboard.v1.GapR\x03gapB\t\n" +
+	"\x03gap\x18\t \x01(\v2\x11.callboard.v1.GapR\x03gap\x12\x14\n" +
+	"\x05epoch\x18\n" +
+	" \x01(\rR\x05epochB\t\n" +
 	"\a_cursor\"\xdf\x02\n" +
 	"\x06Limits\x12\x1f\n" +
 	"\vframe_bytes\x18\x01 \x01(\rR\n" +

@@ -10,6 +10,7 @@ func (d *decoder) connect() *Connect {
 		User:    d.userID(fieldUser, ""),
 		Session: d.text(fieldSession, ""),
 		Head:    d.uint64(fieldHead),
+		Epoch:   d.uint32(fieldEpoch),
 	}
 	if d.present(fieldCursor) {
 		cursor := d.uint64(fieldCursor)

@@ -82,6 +82,7 @@ func appendConnect(dst []byte, m *Connect) []byte {
 	dst = appendUser(dst, `,"user":`, m.User)
 	dst = appendText(dst, `,"session":`, m.Session)
 	dst = appendUint(dst, `,"head":`, m.Head)
+	dst = appendUint(dst, `,"epoch":`, uint64(m.Epoch))
 	if l := m.Limits; l != nil {
 		dst = appendNumber(dst, `,"limits":{"frame_bytes":`, uint64(l.FrameBytes))
 		dst = appendNumber(dst, `,"user_id_bytes":`, uint64(l.UserIdBytes))

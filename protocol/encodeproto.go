@@ -77,7 +77,8 @@ func appendProtoConnect(dst []byte, m *Connect) []byte {
 		dst = appendProtoUint(dst, 10, uint64(l.Devices))
 		dst = finishMessage(dst, start)
 	}
-	return appendProtoGap(dst, 9, m.Gap)
+	dst = appendProtoGap(dst, 9, m.Gap)
+	return appendProtoUint(dst, 10, uint64(m.Epoch))
 }
 
 // appendProtoGap appends the gap of a CONNECT or an ERROR, if it has one.

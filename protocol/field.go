@@ -24,6 +24,7 @@ const (
 	fieldHead
 	fieldLimits
 	fieldGap
+	fieldEpoch
 
 	fieldFrameBytes
 	fieldUserIDBytes
@@ -63,6 +64,7 @@ var fieldNames = [fieldUnknown]string{
 	fieldHead:           "head",
 	fieldLimits:         "limits",
 	fieldGap:            "gap",
+	fieldEpoch:          "epoch",
 	fieldFrameBytes:     "frame_bytes",
 	fieldUserIDBytes:    "user_id_bytes",
 	fieldMessageIDBytes: "message_id_bytes",
@@ -120,6 +122,8 @@ func fieldOf(key []byte, is shape) field {
 		return fieldLimits
 	case "gap":
 		return fieldGap
+	case "epoch":
+		return fieldEpoch
 	case "frame_bytes":
 		return fieldFrameBytes
 	case "user_id_bytes":

@@ -50,7 +50,7 @@ func FuzzDecodeTokens(f *testing.F) {
 
 var tokens = []string{
 	"0", "1", "2", "3", "4", "5", "6", `,"receiver":`, `,"content":`, `,"id":`, `,"sender":`, `,"seq":`, `,"at":`,
-	`,"code":`, `,"reason":`, `,"token":`, `,"cursor":`, `,"window":`, `,"user":`, `,"limits":{"sessions":1`,
+	`,"code":`, `,"reason":`, `,"token":`, `,"cursor":`, `,"window":`, `,"user":`, `,"epoch":`, `,"limits":{"sessions":1`,
 	`,"gap":{"first":2`, `,"last":`, `,"x":`, `,"Receiver":`, `,"re\u0063eiver":`, `"bob"`, `"b\u006Fb"`, `""`, `"a b"`,
 	`"\ud83d\ude00\ud83d"`, `"é"`, "\"\xff\"", `"\n"`, `null`, `true`, `{}`, `[]`, `{`, `}`, `[`, `]`, `,`, `:`, ` `, `"`, `\`, `-`,
 	`.5`, `e1`, `1001`, `4294967296`, `18446744073709551616`, `-9223372036854775808`, `{"type":1}`, `[[[[[[[[`, `]]]]]]]]`,
@@ -156,6 +156,7 @@ func message(t Type, user, other, id, text string, n uint64, at int64, set bool)
 		c := &Connect{Token: text, Device: other, Window: uint32(n), User: user, Session: text, Head: n, Gap: gap}
 		if set {
 			c.Cursor = &n
+			c.Epoch = uint32(n >> 8)
 			c.Limits = &Limits{FrameBytes: uint32(n), Sessions: uint32(at)}
 		}
 		return c

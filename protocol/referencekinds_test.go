@@ -122,6 +122,7 @@ type connectReference struct {
 	Head    uint64           `json:"head"`
 	Limits  *limitsReference `json:"limits"`
 	Gap     *gapReference    `json:"gap"`
+	Epoch   uint32           `json:"epoch"`
 }
 
 func (r *connectReference) message() (Message, ErrorCode) {
@@ -130,7 +131,7 @@ func (r *connectReference) message() (Message, ErrorCode) {
 	}
 	m := &Connect{
 		Token: r.Token, Device: r.Device, Cursor: r.Cursor, Window: r.Window,
-		User: string(r.User), Session: r.Session, Head: r.Head, Gap: r.Gap.message(),
+		User: string(r.User), Session: r.Session, Head: r.Head, Gap: r.Gap.message(), Epoch: r.Epoch,
 	}
 	if l := r.Limits; l != nil {
 		m.Limits = &Limits{

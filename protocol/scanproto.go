@@ -8,7 +8,7 @@ var (
 	protoFields = [...][]field{
 		TypeConnect: {
 			1: fieldToken, 2: fieldDevice, 3: fieldCursor, 4: fieldWindow, 5: fieldUser, 6: fieldSession,
-			7: fieldHead, 8: fieldLimits, 9: fieldGap,
+			7: fieldHead, 8: fieldLimits, 9: fieldGap, 10: fieldEpoch,
 		},
 		TypeSend:    {1: fieldReceiver, 2: fieldContent, 3: fieldID, 4: fieldSender},
 		TypeReceive: {1: fieldSeq, 2: fieldID, 3: fieldSender, 4: fieldReceiver, 5: fieldContent, 6: fieldAt},

@@ -13,6 +13,7 @@ import (
 
 	"callboard/actors"
 	"callboard/actors/inbox"
+	"callboard/actors/inbox/memory"
 	"callboard/protocol"
 )
 
@@ -50,9 +51,12 @@ func TestTranscriptsCanBePlayed(t *testing.T) {
 	}
 }
 
+// transcriptEpoch is the epoch of the server in all transcripts.
+const transcriptEpoch = 2717
+
 func (script *transcript) play(t *testing.T, codec protocol.Codec) {
 	t.Helper()
-	s := start(t, Config{}, actors.Config{})
+	s := start(t, Config{}, actors.Config{Store: memory.New(memory.Config{Epoch: transcriptEpoch})})
 	script.prepare(t, s.store)
 	peers := map[string]*rawPeer{}
 	for i, step := range script.Steps {

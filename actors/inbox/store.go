@@ -17,7 +17,7 @@ type Immediate interface{ Immediate() }
 // What a Store returns is the caller's to keep and nobody's to change.
 type Store interface {
 	// Open returns what is known of a user's inbox. A user who was never written
-	// to has the zero State.
+	// to has the zero State, but for its Epoch.
 	Open(user protocol.UserID) (State, error)
 
 	// Read returns the entries behind the number after, in order and without a
@@ -76,6 +76,12 @@ type State struct {
 	Sum     uint64   // its Sum
 	Floor   uint64   // entries up to it are gone; those from Floor+1 to Head are there
 	Devices []Device // by name
+
+	// Epoch names the numbering that all the numbers belong to. It is not 0, and stays as
+	// long as numbers mean the same messages: through restarts and failures. Where numbers
+	// may be given a second time, because the inboxes were begun anew or put back to an
+	// earlier state, it is another one.
+	Epoch uint32
 }
 
 // Device is one of a user's devices, the nameless one included.

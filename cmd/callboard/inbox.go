@@ -26,10 +26,10 @@ func newInbox() *cobra.Command {
 		Use:   "inbox",
 		Short: "Look into the inboxes of a service that is stopped",
 		Long: `Look into the directory that a service keeps its inboxes in, while the service is
-stopped. Nothing in the directory is changed.`,
+stopped. Nothing in the directory is changed, but by renew.`,
 		Example: "  callboard inbox stats --data ./callboard-data",
 	}
-	cmd.AddCommand(newInboxStats(), newInboxShow(), newInboxVerify())
+	cmd.AddCommand(newInboxStats(), newInboxShow(), newInboxVerify(), newInboxRenew())
 	return cmd
 }
 
@@ -71,10 +71,19 @@ func (t *table) row(format string, args ...any) {
 
 // with opens the store for reading and calls look.
 func (o *inboxOptions) with(look func(*pebble.Store) error) error {
+	return o.open(pebble.Config{ReadOnly: true}, look)
+}
+
+// changing opens the store for writing and calls change.
+func (o *inboxOptions) changing(change func(*pebble.Store) error) error {
+	return o.open(pebble.Config{}, change)
+}
+
+func (o *inboxOptions) open(config pebble.Config, call func(*pebble.Store) error) error {
 	if o.output != "table" && o.output != "json" {
 		return fmt.Errorf("--output %q: give table or json", o.output)
 	}
-	store, err := pebble.Open(o.data, pebble.Config{ReadOnly: true})
+	store, err := pebble.Open(o.data, config)
 	switch {
 	case errors.Is(err, pebble.ErrLocked):
 		return fmt.Errorf("%s is in use: stop the service first, or give another directory with --data", o.data)
@@ -83,7 +92,7 @@ func (o *inboxOptions) with(look func(*pebble.Store) error) error {
 	case err != nil:
 		return err
 	}
-	err = look(store)
+	err = call(store)
 	return errors.Join(err, store.Close())
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -120,6 +121,47 @@ func TestInboxVerifyNamesWhatIsBroken(t *testing.T) {
 	out, err := runInbox(t, "verify", "--data", dir)
 	if err == nil || !strings.Contains(out, "bob") || !strings.Contains(out, "entry 6 follows 4") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestInboxRenewGivesAnotherEpoch(t *testing.T) {
+	dir := someInboxes(t)
+	stats := func() (found foundStats) {
+		t.Helper()
+		out, err := runInbox(t, "stats", "--data", dir, "-o", "json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal([]byte(out), &found); err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	before := stats()
+
+	out, err := runInbox(t, "renew", "--data", dir, "-o", "json")
+
+	var renewed foundEpochs
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &renewed)
+	}
+	if err != nil || renewed.Before != before.Epoch || before.Epoch == 0 || renewed.Epoch == before.Epoch {
+		t.Fatalf("the epoch was %d, and renew says %s: %v", before.Epoch, out, err)
+	}
+	after := stats()
+	if after.Epoch != renewed.Epoch || after.Totals.Entries != before.Totals.Entries || after.Totals.Devices != before.Totals.Devices {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+	table, err := runInbox(t, "stats", "--data", dir)
+	if err != nil || !strings.Contains(table, "epoch") || !strings.Contains(table, fmt.Sprint(after.Epoch)) {
+		t.Errorf("%v\n%s", err, table)
+	}
+	if _, err := runInbox(t, "renew", "--data", filepath.Join(dir, "none")); err == nil || !strings.Contains(err.Error(), "--data") {
+		t.Errorf("a store that is not there: %v", err)
+	}
+	empty := t.TempDir()
+	if _, err := runInbox(t, "renew", "--data", empty); err == nil {
+		t.Error("an empty directory was made a store")
 	}
 }
 

@@ -87,6 +87,7 @@ func newInboxStats() *cobra.Command {
 
 // foundStats is what stats says.
 type foundStats struct {
+	Epoch   uint32       `json:"epoch"` // 0: no service has opened it since there are epochs
 	Totals  foundTotals  `json:"totals"`
 	Largest []foundInbox `json:"largest"`
 	Slowest []foundInbox `json:"slowest"`
@@ -105,7 +106,7 @@ const topInboxes = 10
 
 func inboxStats(ctx context.Context, o *inboxOptions, store *pebble.Store, out io.Writer) error {
 	var total pebble.Stats
-	found := foundStats{Largest: []foundInbox{}, Slowest: []foundInbox{}}
+	found := foundStats{Epoch: store.Epoch(), Largest: []foundInbox{}, Slowest: []foundInbox{}}
 	for u, err := range store.Users(ctx) {
 		if err != nil {
 			return fmt.Errorf("reading the inboxes: %w", err)
@@ -119,7 +120,7 @@ func inboxStats(ctx context.Context, o *inboxOptions, store *pebble.Store, out i
 	found.Totals = foundTotals{total.Users, total.Devices, total.Entries, total.Bytes, total.DiskBytes}
 	return o.report(out, found, func(t *table) {
 		sum := found.Totals
-		t.row("users\t%d\ndevices\t%d\nentries\t%d\nbytes\t%d\nbytes on disk\t%d", sum.Users, sum.Devices, sum.Entries, sum.Bytes, sum.DiskBytes)
+		t.row("epoch\t%d\nusers\t%d\ndevices\t%d\nentries\t%d\nbytes\t%d\nbytes on disk\t%d", found.Epoch, sum.Users, sum.Devices, sum.Entries, sum.Bytes, sum.DiskBytes)
 		ranking(t, "LARGEST", found.Largest)
 		ranking(t, "SLOWEST", found.Slowest)
 	})

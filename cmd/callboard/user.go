@@ -46,11 +46,15 @@ func (o *userOptions) dial(ctx context.Context, config client.Config) (*client.C
 // watch says when the connection is there, if there is something to be said then, and
 // when it is lost, once for each time; until the context is done or the client ends.
 func (o *userOptions) watch(ctx context.Context, c *client.Client, notes io.Writer, connected string) {
-	lost := false
+	lost, epoch := false, uint32(0)
 	for s := range c.States(ctx) {
 		switch {
 		case s.Phase == client.Connected:
 			lost = false
+			if connected != "" && epoch != 0 && s.Session.Epoch != epoch {
+				_, _ = fmt.Fprintf(notes, "the inbox of %s was begun anew or put back from a backup: messages may come again\n", o.as)
+			}
+			epoch = s.Session.Epoch
 			if connected != "" {
 				_, _ = fmt.Fprintln(notes, connected) // who has closed stderr wants none
 			}

@@ -101,12 +101,13 @@ func prepare(address string, user protocol.UserID, config Config) (*Client, cont
 	return c, life, nil
 }
 
-// Cursor is the number of the last message that the program has acknowledged; 0 if
-// nothing is known of it. Given as Config.Cursor to another Client it goes on there.
-func (c *Client) Cursor() uint64 {
+// Cursor is the place of the last message that the program has acknowledged; the zero
+// Cursor if nothing is known of it. Given as Config.Cursor to another Client it goes on
+// there.
+func (c *Client) Cursor() Cursor {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.intake.done
+	return c.intake.cursor()
 }
 
 // Close ends the Client: it writes the acknowledgements that are due, says goodbye

@@ -143,10 +143,10 @@ func TestRefusalIsTypedAndIsTheAnswer(t *testing.T) {
 
 			_, err = sending.Wait(t.Context())
 			refused, ok := errors.AsType[*client.SendError](err)
-			if !ok || refused.Code != code || refused.Reason != "why" || refused.ID != "mine" || refused.Unconfirmed != temporary {
+			if !ok || refused.Code != code || refused.Reason != "why" || refused.ID != "mine" || refused.Unconfirmed != is.unconfirmed {
 				t.Errorf("%#v", err)
 			}
-			if refused.Temporary() != temporary {
+			if refused.Temporary() != is.temporary {
 				t.Errorf("%s is temporary: %t", code, refused.Temporary())
 			}
 			if rest := p.ends(c); len(rest) > 0 {
@@ -179,8 +179,8 @@ func TestReconnectsWhereTheProgramIsAndHidesRepeats(t *testing.T) {
 		p.cut()
 
 		p, hello = s.open(&protocol.Connect{Cursor: new(uint64(5)), Head: 9})
-		if hello.GetCursor() != 5 || c.Cursor() != 5 {
-			t.Errorf("the cursor is %v, of the client %d", hello.Cursor, c.Cursor())
+		if hello.GetCursor() != 5 || c.Cursor().Seq != 5 {
+			t.Errorf("the cursor is %v, of the client %v", hello.Cursor, c.Cursor())
 		}
 		p.brings(6, 9)
 		receives(t, c, 7, 8, 9)
@@ -203,8 +203,8 @@ func TestMessageIsAcknowledgedWhenTheLoopAsksForTheNext(t *testing.T) {
 				break // left in the middle of it
 			}
 		}
-		if c.Cursor() != 1 {
-			t.Errorf("the cursor is %d", c.Cursor())
+		if c.Cursor().Seq != 1 {
+			t.Errorf("the cursor is %v", c.Cursor())
 		}
 		p.wants(&protocol.Ack{Seq: 1}) // after AckDelay
 
@@ -229,16 +229,16 @@ func TestManualAckIsLeftToTheProgram(t *testing.T) {
 				all = append(all, m)
 			}
 		}
-		if len(all) != 3 || c.Cursor() != 0 {
-			t.Errorf("%d messages came, and %d are acknowledged", len(all), c.Cursor())
+		if len(all) != 3 || c.Cursor().Seq != 0 {
+			t.Errorf("%d messages came, and %d are acknowledged", len(all), c.Cursor().Seq)
 		}
 
 		all[1].Ack()
 		all[0].Ack()
 
 		p.wants(&protocol.Ack{Seq: 2})
-		if c.Cursor() != 2 {
-			t.Errorf("the cursor is %d", c.Cursor())
+		if c.Cursor().Seq != 2 {
+			t.Errorf("the cursor is %v", c.Cursor())
 		}
 		if rest := p.ends(c); len(rest) > 0 {
 			t.Errorf("the client wrote %v", rest)
@@ -306,7 +306,7 @@ func TestAcksAreCollected(t *testing.T) {
 func TestGapIsToldInItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
-		c := s.client(client.Config{Cursor: new(uint64(3))})
+		c := s.client(client.Config{Cursor: &client.Cursor{Seq: 3}})
 		p, hello := s.open(&protocol.Connect{Cursor: new(uint64(10)), Head: 10, Gap: &protocol.Gap{First: 4, Last: 10}})
 		if hello.GetCursor() != 3 {
 			t.Errorf("CONNECT is %v", hello)
@@ -361,10 +361,44 @@ func TestInboxThatWasRestoredGoesOnFromThere(t *testing.T) {
 		p.brings(7, 8) // others than before
 
 		receives(t, c, 7, 8)
-		if c.Cursor() != 8 {
-			t.Errorf("the cursor is %d", c.Cursor())
+		if c.Cursor().Seq != 8 {
+			t.Errorf("the cursor is %v", c.Cursor())
 		}
 		p.acks(8)
+		p.ends(c)
+	})
+}
+
+func TestEpochGoesWithTheCursor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		c := s.client(client.Config{Cursor: &client.Cursor{Epoch: 11, Seq: 2}})
+		p, hello := s.open(&protocol.Connect{Cursor: new(uint64(2)), Epoch: 11, Head: 9})
+		if hello.Epoch != 11 || hello.GetCursor() != 2 {
+			t.Errorf("the first CONNECT is %v", hello)
+		}
+		p.brings(3, 4)
+		receives(t, c, 3, 4)
+		p.acks(4)
+		p.cut()
+
+		// Begun anew, and larger than before: the numbers alone would not show it.
+		p, hello = s.open(&protocol.Connect{Epoch: 12, Head: 50})
+		if hello.Epoch != 11 || hello.GetCursor() != 4 {
+			t.Errorf("the second CONNECT is %v", hello)
+		}
+		p.brings(1, 5)
+		receives(t, c, 1, 2, 3, 4, 5)
+		p.acks(5)
+		p.cut()
+
+		p, hello = s.open(&protocol.Connect{Cursor: new(uint64(5)), Epoch: 12, Head: 50})
+		if hello.Epoch != 12 || hello.GetCursor() != 5 {
+			t.Errorf("the third CONNECT is %v", hello)
+		}
+		if want := (client.Cursor{Epoch: 12, Seq: 5}); c.Cursor() != want {
+			t.Errorf("the cursor is %v", c.Cursor())
+		}
 		p.ends(c)
 	})
 }

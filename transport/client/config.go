@@ -24,11 +24,11 @@ type Config struct {
 	// Token is the credential that names the user, where the service wants one.
 	Token string
 
-	// Cursor is the number of the last message that the program has; delivery goes
+	// Cursor is the place of the last message that the program has; delivery goes
 	// on behind it. Default: what the service remembers of the device. A program
-	// that keeps what it receives in a database keeps Client.Cursor with it, in the
-	// same transaction, and gives it here.
-	Cursor *uint64
+	// that keeps what it receives in a database keeps the message's Epoch and Seq
+	// with it, in the same transaction, and gives the last ones here.
+	Cursor *Cursor
 
 	// Window is how many messages may wait here without being acknowledged, up to
 	// protocol.MaxWindow. Default: the service's choice, protocol.DefaultWindow.

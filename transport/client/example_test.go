@@ -76,7 +76,7 @@ func ExampleClient_Messages() {
 			enough() // as a signal would
 		}
 	}
-	fmt.Println("acknowledged up to", c.Cursor())
+	fmt.Println("acknowledged up to", c.Cursor().Seq)
 	// Output:
 	// 1 one
 	// 2 two

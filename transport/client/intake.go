@@ -17,6 +17,7 @@ import (
 // A new connection starts at done, so that a program that ends loses nothing; what
 // comes again up to seen is hidden.
 type intake struct {
+	epoch uint32 // of all numbers below, 0 if nobody has said it
 	known bool   // whether done and seen mean anything: not before the first CONNECT, unless the program gave a cursor
 	done  uint64 // the cursor
 	seen  uint64
@@ -30,9 +31,10 @@ type intake struct {
 	asked    uint64 // the cursor of our CONNECT; done may have moved since
 	gapAhead bool   // the server has said that numbers will be missing
 
-	// The server may be restored to an earlier state, and give numbers again that we
-	// have seen. Each time an age begins: a message of an earlier one, acknowledged
-	// now, says nothing about numbers that have changed hands.
+	// The server may be restored to an earlier state or begin anew, and give numbers again
+	// that we have seen. Its epoch says so; of one that an older server forgot to change, or
+	// says nothing of, the numbers may still show it. Each time an age begins: a message of an
+	// earlier one, acknowledged now, says nothing about numbers that have changed hands.
 	age      uint64
 	restored [maxAges]uint64 // by age, up to which number the inbox was there when it ended
 }
@@ -49,15 +51,26 @@ type item struct {
 }
 
 // newIntake begins at a cursor; nil: at the one that the server will name.
-func newIntake(cursor *uint64) *intake {
+func newIntake(cursor *Cursor) *intake {
 	if cursor == nil {
 		return &intake{}
 	}
-	return &intake{known: true, done: *cursor, seen: *cursor}
+	return &intake{known: true, epoch: cursor.Epoch, done: cursor.Seq, seen: cursor.Seq}
+}
+
+// cursor is where the program is.
+func (i *intake) cursor() Cursor { return Cursor{Epoch: i.epoch, Seq: i.done} }
+
+// hello is what CONNECT says of where the program is.
+func (i *intake) hello(m *protocol.Connect) {
+	if i.known {
+		i.asked = i.done
+		m.Cursor, m.Epoch = new(i.done), i.epoch
+	}
 }
 
 // connected begins a new connection with the server's answer. It returns whether
-// the server has gone back to an earlier state of the inbox.
+// the inbox is another one than before, or has gone back to an earlier state.
 func (i *intake) connected(answer *protocol.Connect) (restored bool) {
 	from := answer.GetCursor()
 	i.gapAhead = false
@@ -68,9 +81,14 @@ func (i *intake) connected(answer *protocol.Connect) (restored bool) {
 			i.gapAhead = true // something comes before it
 		}
 	}
+	last := i.epoch
+	i.epoch = answer.Epoch
 	switch {
 	case !i.known:
 		i.begin(answer, from)
+	case last != 0 && i.epoch != 0 && i.epoch != last:
+		restored = true
+		i.restart(answer, from)
 	case from < i.asked || answer.Head < i.seen:
 		restored = true
 		i.restore(min(from, i.done), answer.Head)
@@ -93,6 +111,14 @@ func (i *intake) begin(answer *protocol.Connect, from uint64) {
 		i.done, i.seen = gap.First-1, gap.First-1
 		i.missed(gap.First, from)
 	}
+}
+
+// restart begins a new age, of which nothing is known: no number says what it said before.
+// What is in the queue stays there, as it may come no more.
+func (i *intake) restart(answer *protocol.Connect, from uint64) {
+	i.restored[i.age%maxAges] = 0
+	i.age++
+	i.begin(answer, from)
 }
 
 // restore begins a new age: the inbox ends at head, and the device stands at from.
@@ -143,14 +169,15 @@ func (i *intake) received(m *protocol.Receive) (more bool, err error) {
 	if m.Seq <= i.seen {
 		return false, nil
 	}
-	if len(i.queue) > max(i.window, protocol.MaxWindow) {
+	// A window of this age, and one of an earlier age that the program has not come to.
+	if len(i.queue) > 2*max(i.window, protocol.MaxWindow) {
 		return false, fmt.Errorf("more than a window of %d without an ACK", i.window)
 	}
 	if m.Seq > i.seen+1 {
 		i.missed(i.seen+1, m.Seq-1)
 	}
 	i.seen = m.Seq
-	i.queue = append(i.queue, item{message: newMessage(m, i.age), last: m.Seq, age: i.age})
+	i.queue = append(i.queue, item{message: newMessage(m, i.epoch, i.age), last: m.Seq, age: i.age})
 	return true, nil
 }
 

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -164,6 +165,110 @@ func TestIntakeSurvivesARestoredInbox(t *testing.T) {
 			}
 			if i.done > head {
 				t.Fatalf("the cursor is %d, the inbox ends at %d", i.done, head)
+			}
+		}
+	})
+}
+
+// lifeModel is a server whose inbox is begun anew or put back from a backup, in which case
+// its epoch is another one. What is in it is told apart by content.
+type lifeModel struct {
+	epoch    uint32
+	contents []string
+	record   uint64 // what it knows that the device has
+}
+
+// put adds messages that there never were before.
+func (s *lifeModel) put(n int, made *int) {
+	for range n {
+		*made++
+		s.contents = append(s.contents, fmt.Sprint("message ", *made))
+	}
+}
+
+// connects is the server's side of a connection, up to its CONNECT.
+func (s *lifeModel) connects(i *intake) (from uint64) {
+	hello := &protocol.Connect{}
+	i.hello(hello)
+	head := uint64(len(s.contents))
+	switch {
+	case hello.Cursor == nil:
+		from = s.record
+	case hello.Epoch != 0 && hello.Epoch != s.epoch:
+		from = min(hello.GetCursor(), s.record)
+	default:
+		from = min(hello.GetCursor(), head)
+	}
+	s.record = from
+	i.connected(&protocol.Connect{Head: head, Cursor: &from, Window: 1000, Epoch: s.epoch})
+	return from
+}
+
+// brings delivers up to a number.
+func (s *lifeModel) brings(t *rapid.T, i *intake, from, to uint64) {
+	for seq := from + 1; seq <= to; seq++ {
+		if _, err := i.received(&protocol.Receive{Seq: seq, Content: s.contents[seq-1]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// However often an inbox is begun anew or put back, and however far it has grown before the
+// client is back, the program gets all that is in it; and what it says of messages from
+// before is not taken for word of those that have their numbers now.
+func TestIntakeMissesNothingOfAnInboxWithAnotherEpoch(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		made := 0
+		server := lifeModel{epoch: 1}
+		i := newIntake(nil)
+		got := map[string]bool{}
+		var late []item
+		take := func() {
+			h := *i.head()
+			got[h.message.Content] = true
+			if h.message.Epoch == 0 {
+				t.Fatal("a message without its epoch")
+			}
+			late = append(late, h)
+			i.pop(h.last, h.age)
+		}
+		for range rapid.IntRange(1, 8).Draw(t, "lives") {
+			server.put(rapid.IntRange(0, 6).Draw(t, "new"), &made)
+			from := server.connects(i)
+			server.brings(t, i, from, uint64(rapid.IntRange(int(from), len(server.contents)).Draw(t, "to")))
+			for i.head() != nil && rapid.Bool().Draw(t, "take") {
+				take()
+			}
+			for len(late) > 0 && rapid.Bool().Draw(t, "acknowledge") {
+				i.acknowledge(late[0].last, late[0].age)
+				late = late[1:]
+			}
+			if i.done > uint64(len(server.contents)) {
+				t.Fatalf("the cursor is %d of %d", i.done, len(server.contents))
+			}
+			if ack := i.ack(); ack != nil {
+				for _, content := range server.contents[:ack.Seq] {
+					if !got[content] {
+						t.Fatalf("%s is acknowledged, and the program never had it", content)
+					}
+				}
+				server.record = max(server.record, ack.Seq)
+			}
+			if rapid.Bool().Draw(t, "put back") {
+				back := rapid.IntRange(0, len(server.contents)).Draw(t, "to which it is put back")
+				server.contents = slices.Clone(server.contents[:back])
+				server.record = uint64(rapid.IntRange(0, int(min(server.record, uint64(back)))).Draw(t, "record"))
+				server.epoch++
+			}
+			i.lost()
+		}
+		server.brings(t, i, server.connects(i), uint64(len(server.contents)))
+		for i.head() != nil {
+			take()
+		}
+		for _, content := range server.contents {
+			if !got[content] {
+				t.Fatalf("the program never had %s", content)
 			}
 		}
 	})

@@ -10,6 +10,7 @@ import (
 // A Message is one that somebody sent to this user.
 type Message struct {
 	Seq      uint64          // Its place in this user's inbox.
+	Epoch    uint32          // The numbering that Seq belongs to; see Cursor.
 	ID       string          // The one that the sender gave it.
 	Sender   protocol.UserID // The service vouches for it.
 	Receiver protocol.UserID // This user.
@@ -20,9 +21,9 @@ type Message struct {
 	age    uint64
 }
 
-func newMessage(m *protocol.Receive, age uint64) *Message {
+func newMessage(m *protocol.Receive, epoch uint32, age uint64) *Message {
 	return &Message{
-		Seq: m.Seq, ID: m.Id, Sender: protocol.UserID(m.Sender), Receiver: protocol.UserID(m.Receiver),
+		Seq: m.Seq, Epoch: epoch, ID: m.Id, Sender: protocol.UserID(m.Sender), Receiver: protocol.UserID(m.Receiver),
 		Content: m.Content, At: time.UnixMilli(m.At), age: age,
 	}
 }

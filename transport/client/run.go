@@ -122,11 +122,7 @@ func (c *Client) connect(ctx context.Context) (*session, error) {
 func (c *Client) open(conn *Conn) (*protocol.Connect, error) {
 	hello := &protocol.Connect{Token: c.config.Token, Device: c.config.Device, Window: uint32(c.config.Window)}
 	c.mu.Lock()
-	if c.intake.known {
-		cursor := c.intake.done
-		c.intake.asked = cursor
-		hello.Cursor = &cursor
-	}
+	c.intake.hello(hello)
 	c.mu.Unlock()
 	written := conn.Write(hello)
 	m, err := conn.Read() // though writing may have failed: the server may have said why
@@ -197,7 +193,8 @@ func (c *Client) connected(s *session) {
 	log := c.config.Log.With(slog.String("session", g.Session), slog.Uint64("cursor", g.GetCursor()), slog.Uint64("head", g.Head))
 	log.Info("connected")
 	if restored {
-		log.Warn("the inbox has gone back to an earlier state")
+		log.Warn("the inbox was begun anew, or has gone back to an earlier state: messages may come again",
+			slog.Uint64("epoch", uint64(g.Epoch)))
 	}
 }
 

@@ -177,6 +177,43 @@ func TestServiceThatStartsAgainIsCarriedOnWith(t *testing.T) {
 	}
 }
 
+// The store is another one when the service is back, and has as many messages by then as the
+// last one had: their numbers are those of messages that the device has.
+func TestStoreThatBeganAnewIsReadFromItsBeginning(t *testing.T) {
+	s := serve(t, transport.Config{})
+	receiver := s.connect(t, "2", client.Config{Device: "phone"})
+	next := func(life string) {
+		t.Helper()
+		for m, err := range receiver.Messages(within(t)) {
+			if err != nil || !strings.HasPrefix(m.Content, life) {
+				t.Fatalf("%v, %v", m, err)
+			}
+			if m.Seq == 3 {
+				m.Ack()
+				return
+			}
+		}
+	}
+	for life := range 3 {
+		name := fmt.Sprint("life ", life)
+		sender, err := client.Dial(within(t), s.url(), "1", client.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			if _, err := sender.Send(within(t), "2", fmt.Sprint(name, ": ", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := sender.Close(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		next(name)
+		s.stop()
+		s = serveOn(t, s.address, memory.New(memory.Config{}), transport.Config{})
+	}
+}
+
 func TestSecondProgramOfADeviceReplacesTheFirst(t *testing.T) {
 	s := serve(t, transport.Config{})
 	first := s.connect(t, "2", client.Config{Device: "phone"})

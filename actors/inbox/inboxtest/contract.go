@@ -25,6 +25,7 @@ func Run(t *testing.T, open func(t testing.TB) inbox.Store) {
 	t.Run("devices move and are forgotten", func(t *testing.T) { devices(t, open(t)) })
 	t.Run("a trim leaves head and sum", func(t *testing.T) { trimmed(t, open(t)) })
 	t.Run("a trim of what the batch appends", func(t *testing.T) { trimmedAtOnce(t, open(t)) })
+	t.Run("an epoch is all inboxes', and stays", func(t *testing.T) { epoch(t, open(t)) })
 	t.Run("an empty batch changes nothing", func(t *testing.T) { empty(t, open(t)) })
 	t.Run("readers do not disturb commits", func(t *testing.T) { together(t, open(t)) })
 	t.Run("it does what the model does", func(t *testing.T) {
@@ -75,7 +76,33 @@ func state(t failer, store inbox.Store, user protocol.UserID) inbox.State {
 	t.Helper()
 	s, err := store.Open(user)
 	must(t, err)
+	s.Epoch = 0 // any one will do, and epoch looks at it
 	return s
+}
+
+// epochOf is the epoch of a user's inbox.
+func epochOf(t failer, store inbox.Store, user protocol.UserID) uint32 {
+	t.Helper()
+	s, err := store.Open(user)
+	must(t, err)
+	return s.Epoch
+}
+
+func epoch(t *testing.T, store inbox.Store) {
+	t.Helper()
+	first := epochOf(t, store, "bob")
+	if first == 0 {
+		t.Fatal("the epoch of a new store is 0")
+	}
+	Fill(t, store, "bob", 3, "hello")
+	must(t, store.Commit(&inbox.Batch{
+		Moves: []inbox.Move{{User: "bob", Device: inbox.Device{Name: "phone", Cursor: 2}}},
+		Trims: []inbox.Trim{{User: "bob", UpTo: 1}},
+	}))
+	must(t, store.Commit(&inbox.Batch{}))
+	for _, user := range []protocol.UserID{"bob", "nobody"} {
+		same(t, "epoch", epochOf(t, store, user), first)
+	}
 }
 
 func read(t failer, store inbox.Store, user protocol.UserID, after uint64, maxEntries, maxBytes int) []uint64 {

@@ -104,7 +104,8 @@ type run struct {
 	rng   *rand.Rand
 	log   func(format string, args ...any)
 
-	certain model // what was confirmed
+	certain model  // what was confirmed
+	epoch   uint32 // what the store had when it was new
 }
 
 // commitsPerRun is short, since what goes wrong goes wrong early or needs a full disk.
@@ -114,6 +115,11 @@ func (r *run) run() (err error) {
 	if r.store, err = r.disk.Open(); err != nil {
 		return fmt.Errorf("opening a new store: %w", err)
 	}
+	state, err := r.store.Open(users[0])
+	if err != nil || state.Epoch == 0 {
+		return fmt.Errorf("a new store has the epoch %d: %w", state.Epoch, err)
+	}
+	r.epoch = state.Epoch
 	defer func() {
 		r.disk.Work()
 		if r.store != nil {
@@ -239,7 +245,19 @@ func (r *run) settle(states []model) error {
 		err = r.either(text, states)
 	}
 	if err == nil {
+		err = r.sameEpoch()
+	}
+	if err == nil {
 		err = r.store.Check()
+	}
+	return err
+}
+
+// sameEpoch checks that numbers mean what they have always meant.
+func (r *run) sameEpoch() error {
+	state, err := r.store.Open(users[0])
+	if err == nil && state.Epoch != r.epoch {
+		err = fmt.Errorf("the epoch is %d, and was %d", state.Epoch, r.epoch)
 	}
 	return err
 }

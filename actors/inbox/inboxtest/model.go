@@ -116,6 +116,7 @@ func textOf(store inbox.Store, users []protocol.UserID) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		state.Epoch = 0 // the model has none
 		entries, err := store.Read(user, 0, 1<<20, 1<<30)
 		if err != nil {
 			return "", err

@@ -1,6 +1,10 @@
 package memory
 
-import "fmt"
+import (
+	"fmt"
+
+	"callboard/actors/inbox"
+)
 
 // DefaultMaxBytes is the default of Config.MaxBytes.
 const DefaultMaxBytes = 256 << 20
@@ -19,6 +23,10 @@ type Config struct {
 	// RetentionEntries is how many messages of one inbox are kept, of those that some
 	// device of the user has and another has not. 0 means 10,000.
 	RetentionEntries int
+
+	// Epoch is the State.Epoch of all inboxes, for tests that want a certain one.
+	// 0 means another one for each Store: what it numbers ends with it.
+	Epoch uint32
 }
 
 // validate fills in the defaults. A limit below 1 is a fault of the program.
@@ -34,6 +42,9 @@ func (c *Config) validate() {
 	}
 	if c.RetentionEntries == 0 {
 		c.RetentionEntries = 10_000
+	}
+	if c.Epoch == 0 {
+		c.Epoch = inbox.NewEpoch(0)
 	}
 }
 

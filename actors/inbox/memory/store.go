@@ -65,6 +65,7 @@ func (s *Store) Close() error {
 // Open implements inbox.Store.
 func (s *Store) Open(user protocol.UserID) (state inbox.State, err error) {
 	err = s.look(user, func(b *box) { state = b.state() })
+	state.Epoch = s.config.Epoch
 	return state, err
 }
 

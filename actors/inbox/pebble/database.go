@@ -16,6 +16,7 @@ type database struct {
 	*pebble.DB
 
 	fence *fence
+	epoch uint32 // of all inboxes; 0 in one that is read only and was never opened to be written to
 }
 
 // openDatabase opens what the disk has, or creates it. The caller holds the lock.

@@ -11,6 +11,7 @@ import (
 // The key layout; DESIGN.md says why.
 //
 //	00 'v'                                   version of this layout
+//	00 'e'                                   epoch
 //	00 'n'                                   number of the newest commit
 //	01 len(user) user 01                     floor: its number and sum
 //	01 len(user) user 02 device              cursor of a device
@@ -34,6 +35,7 @@ const (
 
 var (
 	versionKey = []byte{metaSpace, 'v'}
+	epochKey   = []byte{metaSpace, 'e'}
 	probeKey   = []byte{metaSpace, 'n'} // written by a commit of nothing
 )
 

@@ -22,6 +22,7 @@ func (s *Store) Open(user protocol.UserID) (inbox.State, error) {
 		}
 		found, err := readUser(iter)
 		state = found.State
+		state.Epoch = db.epoch
 		return errors.Join(err, iter.Close())
 	})
 	if err != nil {

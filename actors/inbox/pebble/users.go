@@ -56,6 +56,7 @@ func (s *Store) User(user protocol.UserID) (User, error) {
 			return err
 		}
 		u, err = readUser(iter)
+		u.Epoch = db.epoch
 		if err == nil {
 			err = u.readOldest(iter)
 		}

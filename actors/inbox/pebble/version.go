@@ -23,15 +23,15 @@ var (
 	ErrVersion = errors.New("another version of callboard wrote this store")
 )
 
-// checkVersion refuses what this program cannot read, and writes the version into a new
-// store.
+// checkVersion refuses what this program cannot read, writes the version into a new
+// store, and an epoch into one that has none.
 func (s *Store) checkVersion(db *database) error {
 	found, _, err := db.pair(versionKey)
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading the version: %w", err)
 	case found == version:
-		return nil
+		return s.checkEpoch(db)
 	case found > version:
 		return fmt.Errorf("%w: it has version %d and this program reads up to %d; run the newer callboard, or give another directory",
 			ErrVersion, found, version)
@@ -45,12 +45,7 @@ func (s *Store) checkVersion(db *database) error {
 	case s.config.ReadOnly:
 		return nil
 	}
-	value := make([]byte, pairBytes(version, 0))
-	putPair(value, version, 0)
-	if err := db.Set(versionKey, value, pebble.Sync); err != nil {
-		return fmt.Errorf("writing the version: %w", err)
-	}
-	return db.broken()
+	return s.begin(db, true)
 }
 
 // empty reports whether there is no key at all.

@@ -27,6 +27,7 @@ type reader struct {
 	owes int             // how many it has not acknowledged
 	owed *client.Message // the last of them
 
+	epoch   uint32 // of the last message
 	kills   uint64 // of the service, before the device last said goodbye
 	sure    bool   // the service has heard all its ACKs and answered the goodbye
 	started bool   // delivery has begun since the last start
@@ -70,8 +71,7 @@ func (r *reader) live(ctx context.Context) error {
 		ManualAck: r.random.IntN(2) == 0, Window: window,
 	}
 	if r.kind == remembers {
-		cursor := r.device.Cursor()
-		config.Cursor = &cursor
+		config.Cursor = &client.Cursor{Epoch: r.epoch, Seq: r.device.Cursor()}
 	}
 	c, err := client.New(r.chaos.service.url(), r.chaos.users[r.user], config)
 	if err != nil {
@@ -136,6 +136,10 @@ func (r *reader) see(m *client.Message) {
 		r.chaos.chronicle.Alter(fmt.Sprintf("device %s of %d got at place %d a content that nobody sent", r.name, r.user, m.Seq))
 		return
 	}
+	if r.epoch != 0 && m.Epoch != r.epoch { // killed and started again, it is the same inbox
+		r.chaos.chronicle.Alter(fmt.Sprintf("device %s of %d was in epoch %d and is in %d", r.name, r.user, r.epoch, m.Epoch))
+	}
+	r.epoch = m.Epoch
 	r.device.See(m.Seq, author, s.number)
 }
 
