@@ -56,7 +56,7 @@ func TestSeedReportsMuchAtOnce(t *testing.T) {
 
 func TestSeedIsNotBroughtAgainWhatWasWrittenBeforeAnOrderlyClose(t *testing.T) {
 	for name, end := range map[string]func(w *world, bob *peer){
-		"CLOSE of the client":       func(_ *world, bob *peer) { bob.link.Close() },
+		"CLOSE of the client":       func(_ *world, bob *peer) { bob.link.Close(protocol.CloseNormal, "") },
 		"close frame of the client": func(_ *world, bob *peer) { bob.link.Gone(protocol.CloseNormal) },
 		"close of the operator": func(w *world, _ *peer) {
 			_, _ = w.system.CloseUser(w.Context(), "bob", protocol.CloseNormal, "")

@@ -14,7 +14,7 @@ func TestRefusalIsToldBeforeTheCloseFrame(t *testing.T) {
 		for range 6 { // the first is kept
 			alice.send("nobody", "is there anybody?")
 		}
-		if !alice.link.Close() {
+		if !alice.link.Close(protocol.CloseNormal, "") {
 			t.Error("the session had ended before its CLOSE")
 		}
 		synctest.Wait()

@@ -117,16 +117,17 @@ func (l *Link) Ping(payload []byte) bool {
 	return l.take() && l.post(&pingReceived{payload})
 }
 
-// Close is the peer's wish to end this session in order: its CLOSE message. It
+// Close is the peer's wish to end this session in order: its CLOSE message, which may
+// say why, with a reason of protocol.MaxReasonBytes at most. The close frame says the same. It
 // takes all credits, so that what the peer sent before has had its answer: a
 // refusal is told before the close frame. Nothing may be passed on after it but
 // Fail and Gone.
-func (l *Link) Close() bool {
+func (l *Link) Close(code protocol.CloseCode, reason string) bool {
 	l.credits.Add(-int32(l.system.config.MaxInFlight))
 	for l.credits.Load() < 0 && !l.ended.Load() {
 		<-l.wake
 	}
-	return l.post(&protocol.Close{Code: uint32(protocol.CloseNormal)})
+	return l.post(&peerCloses{code, reason})
 }
 
 // Fail closes the session because the peer broke the protocol. The reader should

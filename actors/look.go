@@ -49,6 +49,7 @@ type Closing struct {
 	Code    protocol.CloseCode // 1006: without a close frame
 	Reason  string
 	At      time.Time
+	ByPeer  bool // the client ended it: Code and Reason are its own words
 }
 
 // UserLook is all that there is to know of one user.
@@ -195,7 +196,7 @@ func (s *session) device() string {
 // tellEnd has the shard remember how the session ended.
 func (s *session) tellEnd() {
 	end := &sessionClosed{s.link.user, Closing{
-		Session: s.number, Device: s.device(), Code: s.code, Reason: s.reason, At: time.Now(),
+		Session: s.number, Device: s.device(), Code: s.code, Reason: s.reason, At: time.Now(), ByPeer: s.byPeer,
 	}}
 	if c, ok := s.conn.(Described); ok {
 		end.Remote = c.Describe().Remote

@@ -71,6 +71,11 @@ type (
 		code   protocol.CloseCode
 		reason string
 	}
+	// peerCloses is the reader's: the peer wants to end the session in order.
+	peerCloses struct {
+		code   protocol.CloseCode
+		reason string
+	}
 	// peerGone is the reader's last: nothing more comes from the peer. A code
 	// other than zero is the one of the peer's close frame.
 	peerGone struct{ code protocol.CloseCode }

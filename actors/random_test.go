@@ -233,7 +233,7 @@ func (pl *player) happen(what string) {
 	case "hang up":
 		pl.jobs <- func() { pl.link.Gone(0) }
 	case "close":
-		pl.jobs <- func() { pl.link.Close() }
+		pl.jobs <- func() { pl.link.Close(protocol.CloseNormal, "") }
 	case "close frame":
 		pl.jobs <- func() { pl.link.Gone(protocol.CloseNormal) }
 	case "stall":

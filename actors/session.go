@@ -37,6 +37,7 @@ type session struct {
 	stalled   bool               // a Flush is under way: the network takes no more for now
 	missed    int8               // pings in a row that the peer did not answer
 	pinged    bool               // a ping is out and the peer has not been heard since
+	byPeer    bool               // the peer ended it, so code and reason are the peer's words
 	detached  bool               // its user does not deliver to it any more
 	peerGone  bool               // nothing more comes from the reader
 	cut       *time.Timer        // ends the wait for the peer's close frame
@@ -102,6 +103,8 @@ func (s *session) Receive(ctx actor.Context) {
 		s.pong(msg)
 	case *peerFailed:
 		s.close(Control{Code: msg.code, Reason: msg.reason})
+	case *peerCloses:
+		s.closedByPeer(Control{Code: msg.code, Reason: msg.reason})
 	case *peerGone:
 		s.gone(msg)
 	case *flushed:
@@ -164,15 +167,17 @@ func (s *session) detach() {
 	}
 }
 
-// logEnd says why a session ended: a warning if a limit did it.
+// logEnd says why a session ended: a warning if a limit did it, and not if the peer says so.
 func (s *session) logEnd() {
 	level := slog.LevelDebug
 	switch s.code {
 	case protocol.CloseSlowConsumer, protocol.CloseHeartbeatTimeout, protocol.CloseTryAgainLater, protocol.CloseInternal:
-		level = slog.LevelWarn
+		if !s.byPeer {
+			level = slog.LevelWarn
+		}
 	}
 	s.link.system.log.LogAttrs(context.Background(), level, "session ended", slog.String("user", string(s.link.user)),
-		slog.Uint64("session", s.number), slog.Int("code", int(s.code)), slog.String("reason", s.reason))
+		slog.Uint64("session", s.number), slog.Int("code", int(s.code)), slog.String("reason", s.reason), slog.Bool("by_client", s.byPeer))
 }
 
 func (s *session) road() *actor.PID { return s.link.system.road(s.link.user) }
@@ -285,8 +290,14 @@ func (s *session) gone(msg *peerGone) {
 	case msg.code == 0:
 		s.end(closeAbnormal, "the connection ended without a close frame")
 	case s.state <= delivering:
-		s.close(Control{Code: msg.code})
+		s.closedByPeer(Control{Code: msg.code})
 	}
+}
+
+// closedByPeer answers the peer's wish to end the session with its own words.
+func (s *session) closedByPeer(c Control) {
+	s.byPeer = s.byPeer || s.state < closing
+	s.close(c)
 }
 
 // flushed goes on after the network had taken no more.

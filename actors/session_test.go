@@ -243,7 +243,7 @@ func TestCloseFromTheClientIsTheClosingHandshake(t *testing.T) {
 	inBubble(t, Config{}, func(w *world) {
 		alice, bob := w.connect("alice"), w.connect("bob")
 		alice.send("bob", "before")
-		alice.link.Close()
+		alice.link.Close(protocol.CloseNormal, "")
 		synctest.Wait()
 
 		if frame, _ := alice.conn.closeFrame(); frame.Code != protocol.CloseNormal {
@@ -262,6 +262,45 @@ func TestCloseFromTheClientIsTheClosingHandshake(t *testing.T) {
 		}
 		if alice.send("bob", "after") {
 			t.Error("an ended session sends")
+		}
+	})
+}
+
+// What a client says of its end comes back to it, and is what the operator finds.
+func TestCloseFromTheClientKeepsItsWords(t *testing.T) {
+	inBubble(t, Config{}, func(w *world) {
+		closes, frames := w.v1("bob", &protocol.Connect{Device: "phone"}), w.v1("bob", &protocol.Connect{Device: "tablet"})
+		closed := w.v1("bob", &protocol.Connect{Device: "watch"})
+		closes.link.Close(4711, "the battery is low")
+		synctest.Wait()
+		if frame, _ := closes.conn.closeFrame(); frame.Code != 4711 || frame.Reason != "the battery is low" {
+			t.Errorf("close frame %+v", frame)
+		}
+		closes.answerClose()
+		synctest.Wait()
+		frames.link.Gone(protocol.CloseSlowConsumer) // says the client
+		synctest.Wait()
+		if _, err := w.system.CloseUser(w.Context(), "bob", protocol.CloseByOperator, "enough"); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		closed.link.Close(3000, "too late")
+		closed.answerClose()
+		synctest.Wait()
+
+		look, err := w.system.LookUser(w.Context(), "bob")
+		if err != nil || len(look.Closes) != 3 {
+			t.Fatalf("%+v, %v", look, err)
+		}
+		for i, want := range []Closing{
+			{Device: "watch", Code: protocol.CloseByOperator, Reason: "enough"},
+			{Device: "tablet", Code: protocol.CloseSlowConsumer, ByPeer: true},
+			{Device: "phone", Code: 4711, Reason: "the battery is low", ByPeer: true},
+		} {
+			got := look.Closes[i]
+			if got.Device != want.Device || got.Code != want.Code || got.Reason != want.Reason || got.ByPeer != want.ByPeer {
+				t.Errorf("remembered is %+v, want %+v", got, want)
+			}
 		}
 	})
 }
@@ -292,7 +331,7 @@ func TestBreachOfTheProtocolIsToldByTheCloseFrame(t *testing.T) {
 func TestPeerThatDoesNotAnswerTheCloseFrameIsCut(t *testing.T) {
 	inBubble(t, Config{CloseTimeout: 3 * time.Second}, func(w *world) {
 		bob := w.connect("bob")
-		bob.link.Close()
+		bob.link.Close(protocol.CloseNormal, "")
 		time.Sleep(2 * time.Second)
 		if bob.conn.isClosed() {
 			t.Error("cut before its time")

@@ -258,7 +258,7 @@ func TestLateAckOfASessionThatHasClosedCounts(t *testing.T) {
 			device string
 			end    func(bob *peer)
 		}{
-			{"phone", func(bob *peer) { bob.link.Close() }},
+			{"phone", func(bob *peer) { bob.link.Close(protocol.CloseNormal, "") }},
 			{"tablet", func(bob *peer) { bob.hangUp() }},
 			{"", func(bob *peer) { bob.link.Fail(protocol.CloseProtocolError, "") }},
 		} {

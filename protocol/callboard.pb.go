@@ -676,9 +676,10 @@ func (x *Receive) GetAt() int64 {
 // its close frame carries code and reason.
 type Close struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A WebSocket close code. Absent it is 1000, a normal end.
+	// Why, as a WebSocket close code: 1000, a normal end, which it is if absent, or one of
+	// the client's own from 3000 to 4999.
 	Code uint32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
-	// The word for it, at most 123 bytes.
+	// The same in words, at most 123 bytes.
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

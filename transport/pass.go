@@ -16,8 +16,7 @@ func (s *socket) pass(m protocol.Message) (more bool) {
 	case *protocol.Send:
 		return s.send(m, v1)
 	case *protocol.Close:
-		s.closing = true
-		return s.link.Close()
+		return s.bye(m)
 	case *protocol.Ack:
 		if v1 {
 			return s.link.Ack(m.Seq)
@@ -38,6 +37,23 @@ func (s *socket) pass(m protocol.Message) (more bool) {
 		Code:   string(protocol.CodeUnknownType),
 		Reason: "type: a client sends " + sends + ", not " + m.Type().String(),
 	})
+}
+
+// bye takes the client's CLOSE. The codes are those that a browser's WebSocket lets a page
+// close with: the others say what only a server or a library can know.
+func (s *socket) bye(m *protocol.Close) (more bool) {
+	code := protocol.CloseCode(m.Code)
+	switch {
+	case code == 0:
+		code = protocol.CloseNormal
+	case code != protocol.CloseNormal && (code < 3000 || code > 4999):
+		return s.link.Refuse(&protocol.Error{
+			Code:   string(protocol.CodeInvalidMessage),
+			Reason: "code: a client closes with 1000 or 3000 to 4999",
+		})
+	}
+	s.closing = true
+	return s.link.Close(code, m.Reason)
 }
 
 // greets is whether the session still waits for its CONNECT.

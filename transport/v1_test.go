@@ -40,6 +40,31 @@ func (p *rawPeer) refuses(codec protocol.Codec, code protocol.ErrorCode, id, fie
 	}
 }
 
+func TestCloseOfAClientHasACodeOfItsOwn(t *testing.T) {
+	s := start(t, Config{}, actors.Config{})
+	for _, codec := range []protocol.Codec{protocol.JSON, protocol.Proto} {
+		for code, echoed := range map[uint32]protocol.CloseCode{0: 1000, 1000: 1000, 3000: 3000, 4999: 4999} {
+			p, _ := s.join("1", codec, &protocol.Connect{})
+			for _, bad := range []*protocol.Close{
+				{Code: 1001}, {Code: 1011}, {Code: 2999}, {Code: 5000}, {Code: 1006}, {Code: 1<<16 + 1000},
+				{Code: 4000, Reason: strings.Repeat("x", protocol.MaxReasonBytes+1)},
+			} {
+				p.says(codec, bad)
+				if e, ok := p.hears(codec).(*protocol.Error); !ok || e.Code != string(protocol.CodeInvalidMessage) || !strings.Contains(e.Reason, ": ") {
+					t.Fatalf("to %v the server says %v", bad, e)
+				}
+			}
+			reason := strings.Repeat("y", protocol.MaxReasonBytes)
+			p.says(codec, &protocol.Close{Code: code, Reason: reason})
+			opcode, payload := p.reads()
+			if opcode != opClose || protocol.CloseCode(payload[0])<<8|protocol.CloseCode(payload[1]) != echoed || string(payload[2:]) != reason {
+				t.Errorf("CLOSE %d is answered by opcode %d %q", code, opcode, payload)
+			}
+			_ = p.Close()
+		}
+	}
+}
+
 func TestSubprotocolIsTheOneThatTheClientLikesBest(t *testing.T) {
 	s := start(t, Config{}, actors.Config{})
 	for offer, want := range map[string]string{

@@ -151,9 +151,17 @@ func tableOfUser(t *table, found *adminv1.GetUserResponse) {
 		}
 	}
 	if len(found.Closes) > 0 {
-		t.row("\nCLOSED\tSESSION\tDEVICE\tREMOTE\tCODE\tREASON")
+		t.row("\nCLOSED\tSESSION\tDEVICE\tREMOTE\tBY\tCODE\tREASON")
 		for _, c := range found.Closes {
-			t.row("%s\t%d\t%s\t%s\t%d\t%s", moment(c.AtMs), c.Session, deviceName(c.Device), dash(c.Remote), c.Code, dash(c.Reason))
+			by := "service"
+			switch {
+			case c.ByClient:
+				by = "client"
+			case c.Code == 1006: // nobody closed it: it broke
+				by = ""
+			}
+			t.row("%s\t%d\t%s\t%s\t%s\t%d\t%s", moment(c.AtMs), c.Session, deviceName(c.Device), dash(c.Remote), dash(by), c.Code,
+				dash(c.Reason))
 		}
 	}
 }

@@ -33,7 +33,7 @@ func (s *Server) GetUser(ctx context.Context, request *adminv1.GetUserRequest) (
 	for _, end := range look.Closes {
 		response.Closes = append(response.Closes, &adminv1.Closing{
 			Session: end.Session, Device: end.Device, Remote: end.Remote,
-			Code: uint32(end.Code), Reason: end.Reason, AtMs: end.At.UnixMilli(),
+			Code: uint32(end.Code), Reason: end.Reason, AtMs: end.At.UnixMilli(), ByClient: end.ByPeer,
 		})
 	}
 	return response, nil

@@ -955,9 +955,11 @@ type Closing struct {
 	Device  string                 `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
 	Remote  string                 `protobuf:"bytes,3,opt,name=remote,proto3" json:"remote,omitempty"`
 	// The close code; 1006 where none was sent.
-	Code          uint32 `protobuf:"varint,4,opt,name=code,proto3" json:"code,omitempty"`
-	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
-	AtMs          int64  `protobuf:"varint,6,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	Code   uint32 `protobuf:"varint,4,opt,name=code,proto3" json:"code,omitempty"`
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	AtMs   int64  `protobuf:"varint,6,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	// The client ended it: code and reason are its own words.
+	ByClient      bool `protobuf:"varint,7,opt,name=by_client,json=byClient,proto3" json:"by_client,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1032,6 +1034,13 @@ func (x *Closing) GetAtMs() int64 {
 		return x.AtMs
 	}
 	return 0
+}
+
+func (x *Closing) GetByClient() bool {
+	if x != nil {
+		return x.ByClient
+	}
+	return false
 }
 
 type CloseUserRequest struct {
@@ -1892,14 +1901,15 @@ const file_admin_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\x04R\x06cursor\x12\x10\n" +
 	"\x03lag\x18\x03 \x01(\x04R\x03lag\x12\x17\n" +
-	"\aseen_ms\x18\x04 \x01(\x03R\x06seenMs\"\x94\x01\n" +
+	"\aseen_ms\x18\x04 \x01(\x03R\x06seenMs\"\xb1\x01\n" +
 	"\aClosing\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x16\n" +
 	"\x06device\x18\x02 \x01(\tR\x06device\x12\x16\n" +
 	"\x06remote\x18\x03 \x01(\tR\x06remote\x12\x12\n" +
 	"\x04code\x18\x04 \x01(\rR\x04code\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x13\n" +
-	"\x05at_ms\x18\x06 \x01(\x03R\x04atMs\"z\n" +
+	"\x05at_ms\x18\x06 \x01(\x03R\x04atMs\x12\x1b\n" +
+	"\tby_client\x18\a \x01(\bR\bbyClient\"z\n" +
 	"\x10CloseUserRequest\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\rR\x04code\x12\x16\n" +
