@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// retainStep is how many entries retention takes while commits wait.
-	retainStep = 1000
+	// retainStep and retainBytes are how many entries retention takes while commits wait, and
+	// how many bytes of them: it reads each to find its id. One always goes.
+	retainStep  = 1000
+	retainBytes = 2 << 20
 
 	// retainShare is how much more time retention rests than it works.
 	retainShare = 9
@@ -124,7 +126,7 @@ func (s *Store) retainUser(user protocol.UserID, limit int64, took *taken) {
 	}
 }
 
-// retainSome takes at most retainStep entries and reports whether there are more to take. The
+// retainSome takes at most retainStep entries and retainBytes, and reports whether there are more to take. The
 // caller holds commit, so that the inbox stays as it is read here.
 func (s *Store) retainSome(user protocol.UserID, limit int64, took *taken) (more bool, err error) {
 	iter, err := s.db.userIter(user)
@@ -137,13 +139,13 @@ func (s *Store) retainSome(user protocol.UserID, limit int64, took *taken) (more
 		return false, err
 	}
 	surplus := s.surplus(&u)
-	upTo := u.Floor
+	upTo, before := u.Floor, u.Sum-u.Bytes // the number and the Sum of the last that is gone
 	err = s.db.entries(user, u.Floor+1, func(seq uint64, value []byte) (bool, error) {
 		h, err := parseEntryHeader(value)
 		if err != nil || seq > surplus && h.at >= limit {
 			return false, err
 		}
-		if seq-u.Floor > retainStep {
+		if seq-u.Floor > retainStep || h.sum-before > retainBytes && upTo > u.Floor {
 			more = true
 			return false, nil
 		}
@@ -155,15 +157,15 @@ func (s *Store) retainSome(user protocol.UserID, limit int64, took *taken) (more
 	}
 
 	b := s.db.NewBatch()
+	defer func() { _ = b.Close() }() // gives its memory back; it cannot fail
 	count, err := s.putTrim(b, user, upTo, nil)
 	if err != nil {
-		_ = b.Close() // nothing of it was applied
 		return false, err
 	}
-	took.entries += count
+	var devices uint64
 	for _, d := range u.Devices {
 		if gone(d, upTo, limit) {
-			took.devices++
+			devices++
 			if err := s.putMove(b, &inbox.Move{User: user, Device: d, Forget: true}); err != nil {
 				return false, err
 			}
@@ -173,7 +175,9 @@ func (s *Store) retainSome(user protocol.UserID, limit int64, took *taken) (more
 	if err := s.db.Apply(b, pebble.NoSync); err != nil {
 		return false, err
 	}
-	return more, b.Close()
+	took.entries += count
+	took.devices += devices
+	return more, nil
 }
 
 // inUser says whose inbox it was.

@@ -46,16 +46,15 @@ func (s *Store) putTrims(b *pebble.Batch, batch *inbox.Batch) error {
 // one broken inbox must not keep the messages of all others in the batch from being kept.
 func (s *Store) putWholeTrim(b *pebble.Batch, user protocol.UserID, upTo uint64, fresh []*inbox.Append) error {
 	trim := s.db.NewBatch()
+	defer func() { _ = trim.Close() }() // gives its memory back; it cannot fail
 	_, err := s.putTrim(trim, user, upTo, fresh)
 	if err != nil {
 		s.config.Log.Error("an inbox cannot be trimmed; look at it with 'callboard inbox verify'",
 			slog.String("user", string(user)), slog.Any("error", err))
 	} else if !trim.Empty() {
-		if err := b.Apply(trim, nil); err != nil {
-			return err
-		}
+		return b.Apply(trim, nil)
 	}
-	return trim.Close()
+	return nil
 }
 
 // putTrim deletes a user's entries up to a number, with their ids, and writes the new
