@@ -89,6 +89,14 @@ confirmed yet.`,
 	},
 }
 
+// spoken is what --protocol may say.
+func spoken(kind bench.Workload) string {
+	if kind == bench.Durable {
+		return "what is spoken: json or proto; the seed's dialect confirms nothing"
+	}
+	return "what is spoken: seed (no subprotocol), json or proto"
+}
+
 func newWorkload(w workload) *cobra.Command {
 	config, asJSON := w.defaults, false
 	config.Workload = w.kind
@@ -115,7 +123,7 @@ connections were lost.`,
 	f := cmd.Flags()
 	f.StringVar(&config.URL, "url", "ws://127.0.0.1:8080", "address of the service, ws://host:port or wss://host:port")
 	f.IntVar(&config.Users, "users", config.Users, "users, each with a connection")
-	f.StringVar((*string)(&config.Protocol), "protocol", string(config.Protocol), "what is spoken: seed (no subprotocol), json or proto")
+	f.StringVar((*string)(&config.Protocol), "protocol", string(config.Protocol), spoken(w.kind))
 	f.DurationVar(&config.Duration, "duration", 10*time.Second, "how long to measure")
 	f.IntVar(&config.PID, "server-pid", 0, "process of the service, on this machine, to show what it uses")
 	f.BoolVar(&asJSON, "json", false, "print a JSON object")

@@ -4,6 +4,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"callboard/cmd/callboard/bench"
 )
 
 func TestBenchComplaintsSayWhatToDo(t *testing.T) {
@@ -48,5 +50,14 @@ func TestBenchComplaintsSayWhatToDo(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestBenchDurableOffersNoDialectThatConfirmsNothing(t *testing.T) {
+	for _, w := range workloads {
+		usage := newWorkload(w).Flags().Lookup("protocol").Usage
+		if offers := strings.Contains(usage, "seed (no subprotocol)"); offers == (w.kind == bench.Durable) {
+			t.Errorf("%s says of --protocol: %s", w.kind, usage)
+		}
 	}
 }

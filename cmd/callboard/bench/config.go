@@ -81,6 +81,8 @@ func (c *Config) validate() error {
 	switch {
 	case !slices.Contains([]Workload{Relay, Durable, Idle, FanIn, Random}, c.Workload):
 		return fmt.Errorf("there is no workload %q", c.Workload)
+	case c.Workload == Durable && !slices.Contains([]Protocol{Seed, JSON, Proto}, c.Protocol):
+		return fmt.Errorf("--protocol %q: give json or proto", c.Protocol)
 	case !slices.Contains([]Protocol{Seed, JSON, Proto}, c.Protocol):
 		return fmt.Errorf("--protocol %q: give seed, json or proto", c.Protocol)
 	case c.Workload == Durable && c.Protocol == Seed:
