@@ -282,6 +282,11 @@ func (s *System) Ready() error {
 	if failure := s.storage.Load(); failure != nil {
 		return fmt.Errorf("%w (%w)", failure.refusal, failure.cause)
 	}
+	if s.journal == nil { // nobody looks after the store, and to ask takes no longer than a call
+		if err := s.config.Store.Commit(&inbox.Batch{}); err != nil {
+			return fmt.Errorf("%w (%w)", storageError(err), err)
+		}
+	}
 	if began := time.Duration(s.committing.Load()); began != 0 && s.now()-began > maxCommitTime {
 		return fmt.Errorf("%w (a commit has been under way for %s: the disk hangs)", ErrUnavailableStore, s.now()-began)
 	}

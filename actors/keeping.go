@@ -89,7 +89,7 @@ func (u *user) cannotKeep(msg *protocol.Send) *Error {
 	if u.unseen+size <= bytes && (u.last-u.floor < entries || u.last-u.seen() < entries) {
 		return nil
 	}
-	u.look() // retention has worked meanwhile
+	u.lookAgain()
 	switch {
 	case u.last-u.seen() >= entries:
 		return &Error{protocol.CodeInboxFull, fmt.Sprintf(
@@ -103,6 +103,19 @@ func (u *user) cannotKeep(msg *protocol.Send) *Error {
 
 // seen is the number up to which some device has everything, or it is gone.
 func (u *user) seen() uint64 { return max(u.fetched(), u.floor) }
+
+// lookEvery is how often a full inbox is looked at in the store, to see whether retention has
+// worked meanwhile: its senders may ask much more often.
+const lookEvery = 100 * time.Millisecond
+
+// lookAgain looks, if it may say something new: because a device has fetched more, or after a
+// while.
+func (u *user) lookAgain() {
+	if fetched, now := u.fetched(), u.system.now(); u.lookedAt == 0 || fetched != u.lookedFor || now-u.lookedAt >= lookEvery {
+		u.look()
+		u.lookedFor, u.lookedAt = fetched, max(now, 1)
+	}
+}
 
 // look finds out what of the inbox is gone, and how many bytes no device has. If the
 // store does not say, what was known is left as it is.
@@ -191,6 +204,7 @@ func (u *user) commitHere() {
 	entries := u.fresh
 	u.fresh = nil // a failure below must not answer them again
 	if err != nil {
+		u.system.storeTrouble("messages not kept", u.id, err)
 		why := storageError(err)
 		u.system.refuseAll(entries, why)
 		u.void(entries, u.batch.Moves, why)

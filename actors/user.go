@@ -2,6 +2,7 @@ package actors
 
 import (
 	"slices"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -32,6 +33,10 @@ type user struct {
 	floor   uint64 // entries up to it are gone, as far as is known here
 	unseen  uint64 // upper bound of the bytes that no device has
 	fresh   []*keep
+
+	lookedAt  time.Duration // when a full inbox was looked at, as System.now has it; 0: never
+	lookedFor uint64        // how far it was fetched then
+
 	time    int64                    // see clock
 	batch   *inbox.Batch             // of commitHere, used again
 	pending map[sendKey]*keep        // with an id, not committed yet; nil when there are none

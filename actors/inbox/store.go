@@ -33,7 +33,7 @@ type Store interface {
 	// Commit applies a batch as a whole or not at all; the batch is the caller's again
 	// afterwards, its messages may be kept. When it returns nil, the
 	// batch can be read, and survives kill -9 and power loss. An empty batch changes
-	// nothing and asks whether the disk works.
+	// nothing and asks whether the Store takes messages.
 	//
 	// After an error nobody knows whether the batch was applied, until Open says it;
 	// from then on it stays as Open said. Meanwhile Open and Find of the users in the

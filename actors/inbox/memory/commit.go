@@ -39,11 +39,26 @@ func (s *Store) Commit(batch *inbox.Batch) error {
 		}
 		w.delta += w.box.trim(t.UpTo)
 	}
-	if len(batch.Appends)+len(batch.Moves)+len(batch.Trims) == 0 && s.closed.Load() {
-		return inbox.ErrClosed
+	if len(batch.Appends)+len(batch.Moves)+len(batch.Trims) == 0 {
+		return s.works()
 	}
 	return nil
 }
+
+// works answers the empty batch: a store that has no room for the longest message is full,
+// though there may be some for shorter ones.
+func (s *Store) works() error {
+	switch {
+	case s.closed.Load():
+		return inbox.ErrClosed
+	case s.bytes.Load()+longest > s.config.MaxBytes:
+		return inbox.ErrFull
+	}
+	return nil
+}
+
+// longest is what a message costs at most.
+const longest = protocol.MaxFrameBytes + entryCost + userCost + 1024
 
 // addsUsers reports whether one of the moves is of a user that is not known yet. Those
 // of users who are known free memory rather than take it.

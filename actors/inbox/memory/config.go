@@ -16,7 +16,8 @@ const Remembered = 128
 type Config struct {
 	// MaxBytes is how much memory all inboxes together may take, in bytes, about:
 	// messages, users and devices are counted with what they cost besides their
-	// strings. A Commit that would go beyond it is answered with inbox.ErrFull.
+	// strings. A Commit that would go beyond it is answered with inbox.ErrFull, and so is
+	// the empty batch while there is no room for the longest message.
 	// 0 means DefaultMaxBytes.
 	MaxBytes int64
 

@@ -16,6 +16,24 @@ import (
 	"callboard/protocol"
 )
 
+// The empty batch asks whether the store takes messages.
+func TestFullStoreSaysSoToWhoAsks(t *testing.T) {
+	s := memory.New(memory.Config{MaxBytes: 300_000})
+	if err := s.Commit(&inbox.Batch{}); err != nil {
+		t.Fatalf("empty, it says %v", err)
+	}
+	inboxtest.Fill(t, s, "bob", 4, strings.Repeat("x", 60_000))
+	if err := s.Commit(&inbox.Batch{}); !errors.Is(err, inbox.ErrFull) {
+		t.Errorf("without room for the longest message it says %v", err)
+	}
+	if err := s.Commit(&inbox.Batch{Moves: []inbox.Move{{User: "bob", Device: inbox.Device{Cursor: 4}}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Commit(&inbox.Batch{}); err != nil {
+		t.Errorf("with room again it says %v", err)
+	}
+}
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestStoreKeepsTheContract(t *testing.T) {
@@ -81,7 +99,7 @@ func TestOneMoreThanFitsIsRefused(t *testing.T) {
 	if state, err := s.Open("bob"); !full || err != nil || state.Head != head || head < 70 || head > 100 {
 		t.Fatalf("full %v at %d: %+v, %v", full, head, state, err)
 	}
-	if err := s.Commit(&inbox.Batch{}); err != nil {
+	if err := s.Commit(&inbox.Batch{}); !errors.Is(err, inbox.ErrFull) {
 		t.Errorf("an empty batch: %v", err)
 	}
 	commit(t, s, ack("bob", head)) // makes room
