@@ -142,6 +142,11 @@ func (r *run) run() (err error) {
 		if err := r.commit(randomBatch(seeded{r.rng}, r.certain, longest)); err != nil {
 			return err
 		}
+		if r.rng.IntN(3) == 0 {
+			if err := r.block(); err != nil {
+				return err
+			}
+		}
 	}
 	return r.reopen()
 }
@@ -158,6 +163,32 @@ func (r *run) commit(batch *inbox.Batch) error {
 	after.apply(batch)
 	err := r.store.Commit(batch)
 	r.note("commit of %d appends, %d moves, %d trims: %v", len(batch.Appends), len(batch.Moves), len(batch.Trims), err)
+	return r.became(after, err)
+}
+
+// block blocks a user, or unblocks two, if the Store is a Blocklist.
+func (r *run) block() error {
+	list, ok := r.store.(inbox.Blocklist)
+	if !ok {
+		return nil
+	}
+	after := r.certain.clone()
+	user, other := users[r.rng.IntN(len(users))], users[r.rng.IntN(len(users))]
+	var err error
+	if r.rng.IntN(3) == 0 {
+		after.box(user).block, after.box(other).block = nil, nil
+		err = list.Unblock(user, other)
+	} else {
+		block := &inbox.Block{User: user, Reason: "because", By: "otto", At: r.rng.Int64N(1000), Until: r.rng.Int64N(2000)}
+		after.box(user).block = block
+		err = list.Block(block)
+	}
+	r.note("change of blocks: %v", err)
+	return r.became(after, err)
+}
+
+// became finds out what became of a change that returned an error or not.
+func (r *run) became(after model, err error) error {
 	switch {
 	case r.disk.Crashed():
 		return r.restart(after)

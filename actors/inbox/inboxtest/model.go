@@ -19,6 +19,7 @@ type box struct {
 	trimmed uint64 // entries up to it must be gone
 	passed  uint64 // entries up to it may be gone, since every device was past them at some time
 	devices map[string]inbox.Device
+	block   *inbox.Block
 }
 
 func (m model) box(user protocol.UserID) *box {
@@ -105,6 +106,11 @@ func (m model) text(users []protocol.UserID) string {
 		}
 		write(&text, user, state, b.log[b.trimmed:])
 	}
+	for _, user := range slices.Sorted(slices.Values(users)) {
+		if b := m[user]; b != nil && b.block != nil {
+			fmt.Fprintf(&text, "%+v\n", *b.block)
+		}
+	}
 	return text.String()
 }
 
@@ -133,6 +139,15 @@ func textOf(store inbox.Store, users []protocol.UserID) (string, error) {
 			if found == nil || found.Seq != e.Message.Seq {
 				fmt.Fprintf(&text, "  but Find says %v of %s/%s\n", found, e.Message.Sender, e.Message.Id)
 			}
+		}
+	}
+	if list, ok := store.(inbox.Blocklist); ok {
+		blocks, err := list.Blocks("", 1000)
+		if err != nil {
+			return "", err
+		}
+		for _, b := range blocks {
+			fmt.Fprintf(&text, "%+v\n", *b)
 		}
 	}
 	return text.String(), nil

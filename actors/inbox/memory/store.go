@@ -19,6 +19,8 @@ type Store struct {
 	closed atomic.Bool
 	bytes  atomic.Int64 // what everything costs; at most config.MaxBytes
 	shards [shardCount]shard
+
+	blocked blocklist
 }
 
 var _ inbox.Store = (*Store)(nil)
@@ -59,6 +61,9 @@ func (s *Store) Close() error {
 		shard.recent = recency{}
 		shard.Unlock()
 	}
+	s.blocked.Lock()
+	defer s.blocked.Unlock()
+	s.blocked.blocks = nil
 	return nil
 }
 

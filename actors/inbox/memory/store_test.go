@@ -40,6 +40,10 @@ func TestStoreKeepsTheContract(t *testing.T) {
 	inboxtest.Run(t, func(testing.TB) inbox.Store { return memory.New(memory.Config{}) })
 }
 
+func TestStoreKeepsTheContractOfABlocklist(t *testing.T) {
+	inboxtest.RunBlocklist(t, func(testing.TB) inbox.Store { return memory.New(memory.Config{}) })
+}
+
 func TestStoreIsImmediate(t *testing.T) {
 	var store inbox.Store = memory.New(memory.Config{})
 	if _, ok := store.(interface{ Immediate() }); !ok {
@@ -189,7 +193,10 @@ func TestAClosedStoreSaysSo(t *testing.T) {
 	_, open := s.Open("bob")
 	_, read := s.Read("bob", 0, 1, 1)
 	_, find := s.Find("bob", "a", "b")
-	for _, err := range []error{open, read, find, s.Commit(&inbox.Batch{}), s.Close()} {
+	_, blocks := s.Blocks("", 1)
+	for _, err := range []error{
+		open, read, find, blocks, s.Commit(&inbox.Batch{}), s.Block(&inbox.Block{User: "bob"}), s.Unblock("bob"), s.Close(),
+	} {
 		if !errors.Is(err, inbox.ErrClosed) {
 			t.Error(err)
 		}

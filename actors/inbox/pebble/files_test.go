@@ -162,6 +162,9 @@ func TestVerifyNamesWhatIsBroken(t *testing.T) {
 		"a kind":       {func(b *cockroach.Batch) error { return b.Set([]byte("\x01\x03bob\x09"), []byte{0, 5}, nil) }, "no known kind"},
 		"a short key":  {func(b *cockroach.Batch) error { return b.Set([]byte("\x01\x30bob"), []byte{0, 5}, nil) }, "belongs to no user"},
 		"an odd entry": {func(b *cockroach.Batch) error { return b.Set([]byte("\x01\x03bob\x04\x01"), nil, nil) }, "no entry's key"},
+		"a block":      {func(b *cockroach.Batch) error { return b.Set([]byte("\x02bob"), []byte{1, 2, 2, 5, 'x'}, nil) }, "the block cannot be decoded"},
+		"a new block":  {func(b *cockroach.Batch) error { return b.Set([]byte("\x02bob"), []byte{2, 2, 2, 0}, nil) }, "the block cannot be decoded"},
+		"no block":     {func(b *cockroach.Batch) error { return b.Set([]byte("\x02bob"), []byte{1, 2}, nil) }, "the block cannot be decoded"},
 		"an odd id":    {func(b *cockroach.Batch) error { return b.Set([]byte("\x01\x03bob\x03\xff"), []byte{1, 0}, nil) }, "no key of an id"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,13 +17,17 @@ import (
 //	01 len(user) user 02 device              cursor of a device
 //	01 len(user) user 03 len(sender) sender id    number of the entry that has the id
 //	01 len(user) user 04 seq                 entry
+//	02 user                                  block
 //
 // Lengths are a byte, numbers in keys 8 bytes with the highest first, so that entries
 // sort by number.
 const (
 	metaSpace = 0x00
 	userSpace = 0x01
-	lastSpace = 0x02
+	lastSpace = 0x02 // behind all keys of users
+
+	blockSpace = 0x02
+	blockEnd   = 0x03
 
 	floorKind  = 0x01
 	deviceKind = 0x02
@@ -60,6 +64,10 @@ func appendIDKey(key []byte, user protocol.UserID, sender, id string) []byte {
 
 func appendDeviceKey(key []byte, user protocol.UserID, device string) []byte {
 	return append(appendPrefix(key, user, deviceKind), device...)
+}
+
+func appendBlockKey(key []byte, user protocol.UserID) []byte {
+	return append(append(key, blockSpace), user...)
 }
 
 // userOf returns whose key it is, and the rest of the key behind the user: kind and all.

@@ -36,7 +36,7 @@ func (s *Store) mend() error {
 		s.trouble = fmt.Errorf("opening %s again: %w", s.dir, refine(err))
 		return s.trouble
 	}
-	s.db, s.trouble, s.doubt = db, nil, nil
+	s.db, s.trouble, s.doubt, s.unsure = db, nil, nil, false
 	s.config.Log.Info("the disk works again", slog.String("dir", s.dir))
 	return nil
 }

@@ -47,6 +47,13 @@ func TestStoreKeepsTheContract(t *testing.T) {
 	})
 }
 
+func TestStoreKeepsTheContractOfABlocklist(t *testing.T) {
+	inboxtest.RunBlocklist(t, func(tb testing.TB) inbox.Store {
+		tb.Helper()
+		return openStore(tb, "data", smallConfig(vfs.NewMem()))
+	})
+}
+
 func TestConfirmedSurvivesCrashesAndFailures(t *testing.T) {
 	inboxtest.Crashes(t, newDisk)
 }

@@ -34,6 +34,22 @@ func (s *Store) Verify(ctx context.Context, report func(Problem)) error {
 		}
 		from = next
 	}
+	return s.verifyBlocks(report)
+}
+
+// verifyBlocks checks that every block can be decoded.
+func (s *Store) verifyBlocks(report func(Problem)) error {
+	err := s.readingAnyway(func(db *database) error {
+		return db.blocks("", func(user protocol.UserID, value []byte) (bool, error) {
+			if _, err := decodeBlock(user, value); err != nil {
+				report(Problem{User: user, Text: "the block cannot be decoded"})
+			}
+			return true, nil
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("verifying the blocks: %w", err)
+	}
 	return nil
 }
 
