@@ -43,6 +43,10 @@ type Config struct {
 	// MaxInboxBytes bounds their bytes. Default protocol.MaxInboxBytes.
 	MaxInboxBytes int
 
+	// MaxBlocked bounds the users who are blocked; each takes about 300 bytes of memory.
+	// Default 100,000.
+	MaxBlocked int
+
 	// ForgetDevicesAfter is how long a device must have been away before a new one
 	// may take its place when the user has protocol.MaxDevices. Default 30 days.
 	ForgetDevicesAfter time.Duration
@@ -89,6 +93,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxWaitingBytes = or(c.MaxWaitingBytes, protocol.MaxWaitingBytes)
 	c.MaxInboxEntries = or(c.MaxInboxEntries, protocol.MaxInboxEntries)
 	c.MaxInboxBytes = or(c.MaxInboxBytes, protocol.MaxInboxBytes)
+	c.MaxBlocked = or(c.MaxBlocked, 100_000)
 	c.ForgetDevicesAfter = or(c.ForgetDevicesAfter, 30*24*time.Hour)
 	c.HandshakeTimeout = or(c.HandshakeTimeout, protocol.HandshakeTimeout)
 	c.IdleAfter = or(c.IdleAfter, 10*time.Second)
@@ -116,6 +121,7 @@ func (c Config) validate() error {
 	check(c.MaxInboxEntries > 0, "MaxInboxEntries", c.MaxInboxEntries, "at least 1")
 	check(c.MaxInboxBytes >= protocol.MaxFrameBytes, "MaxInboxBytes", c.MaxInboxBytes,
 		fmt.Sprintf("at least %d, the longest message", protocol.MaxFrameBytes))
+	check(c.MaxBlocked > 0, "MaxBlocked", c.MaxBlocked, "at least 1")
 	check(c.MaxUsers > 0, "MaxUsers", c.MaxUsers, "at least 1")
 	check(c.MaxSessionsPerUser > 0, "MaxSessionsPerUser", c.MaxSessionsPerUser, "at least 1")
 	check(c.MaxInFlight > 0, "MaxInFlight", c.MaxInFlight, "at least 1")

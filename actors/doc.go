@@ -12,6 +12,7 @@
 //	   └─ user <id>          The shard is the parent of its users and the only road to them
 //	gateway                  parent of the sessions of this node's sockets, their heartbeat
 //	└─ session <n>           one for each socket: its only writer; its mailbox is the send queue
+//	doorkeeper               who may not connect: keeps it, and has others read it
 //	journal                  group commit: all that users keep on a disk goes through it
 //
 // # One message

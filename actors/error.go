@@ -23,6 +23,13 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Code == e.Code
 }
 
+// Codes that operators meet and clients do not.
+const (
+	CodeTooManyBlocked  protocol.ErrorCode = "too_many_blocked"
+	CodeDeviceConnected protocol.ErrorCode = "device_connected"
+	CodeUnseen          protocol.ErrorCode = "unseen"
+)
+
 // What callers test for with errors.Is.
 var (
 	ErrDraining        = &Error{protocol.CodeDraining, "the service is shutting down; connect again in a moment"}
@@ -33,6 +40,13 @@ var (
 	ErrInternal        = &Error{protocol.CodeInternal, "the service failed while it handled this message; send it again under the same id"}
 	ErrConflict        = &Error{protocol.CodeConflict, "id: the sender has sent another message to this receiver under this id; give each message its own"}
 	ErrStorageFull     = &Error{protocol.CodeStorageFull, "the service has no room to keep messages; try again later"}
+
+	ErrBlocked         = &Error{protocol.CodeBlocked, "an operator has blocked this user; ask the operator"}
+	ErrTooManyBlocked  = &Error{CodeTooManyBlocked, "as many users are blocked as may be; unblock some that need it no more"}
+	ErrNoBlocklist     = &Error{protocol.CodeUnavailable, "this store keeps no blocks; run the service with one that does"}
+	ErrNoDevice        = &Error{protocol.CodeNotFound, "the user has no device of this name"}
+	ErrDeviceConnected = &Error{CodeDeviceConnected, "the device is connected; close its sessions first, or force it"}
+	ErrTakenOver       = &Error{protocol.CodeUnavailable, "the user has a new actor that waits for its sessions; try again in a moment"}
 
 	// ErrUnavailableStore is the refusal of what needs a store that does not work.
 	ErrUnavailableStore = &Error{protocol.CodeUnavailable, "the service cannot reach what it keeps messages in; try again later"}

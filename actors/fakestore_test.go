@@ -26,6 +26,7 @@ type fakeStore struct {
 	panics  int           // so many Commits panic
 	tries   int           // calls of Commit
 	hidden  bool          // Read fails, and Open and Find do not
+	blocks  map[protocol.UserID]*inbox.Block
 	gaps    int           // appends that did not follow the one before
 	epoch   uint32
 }
@@ -43,6 +44,7 @@ func (fakeMemory) Immediate() {}
 
 var (
 	_ inbox.Store     = (*fakeStore)(nil)
+	_ inbox.Blocklist = (*fakeStore)(nil)
 	_ inbox.Immediate = fakeMemory{}
 )
 
@@ -144,15 +146,64 @@ func (s *fakeStore) Commit(batch *inbox.Batch) error {
 			s.inbox(m.User).devices[m.Device.Name] = m.Device
 		}
 	}
+	for _, t := range batch.Trims {
+		s.take(t.User, min(t.UpTo, s.inbox(t.User).Head))
+	}
 	return s.fail
+}
+
+// Block implements inbox.Blocklist; it fails when Commit does.
+func (s *fakeStore) Block(block *inbox.Block) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.blocks == nil {
+		s.blocks = map[protocol.UserID]*inbox.Block{}
+	}
+	if s.fail == nil {
+		s.blocks[block.User] = block
+	}
+	return s.fail
+}
+
+func (s *fakeStore) Unblock(users ...protocol.UserID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, user := range users {
+		if s.fail == nil {
+			delete(s.blocks, user)
+		}
+	}
+	return s.fail
+}
+
+func (s *fakeStore) Blocks(after protocol.UserID, limit int) (found []*inbox.Block, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, user := range slices.Sorted(maps.Keys(s.blocks)) {
+		if user > after && len(found) < limit {
+			found = append(found, s.blocks[user])
+		}
+	}
+	return found, s.unread
+}
+
+// blocked is how many blocks there are.
+func (s *fakeStore) blocked() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.blocks)
 }
 
 // trim takes the oldest entries away, as retention does.
 func (s *fakeStore) trim(user string, upTo uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	in := s.inbox(protocol.UserID(user))
-	in.Floor = upTo
+	s.take(protocol.UserID(user), upTo)
+}
+
+func (s *fakeStore) take(user protocol.UserID, upTo uint64) {
+	in := s.inbox(user)
+	in.Floor = max(in.Floor, upTo)
 	in.entries = slices.DeleteFunc(in.entries, func(e inbox.Entry) bool { return e.Message.Seq <= upTo })
 }
 

@@ -110,7 +110,11 @@ func (s *session) gapped(gap *protocol.Gap) {
 // every client can read; a browser's cannot read an HTTP status.
 func (s *session) refused(msg *refused) {
 	if s.state == attaching || s.state == delivering && msg.lasting {
+		code := protocol.CloseTryAgainLater
+		if msg.err.Code == protocol.CodeBlocked {
+			code = protocol.CloseBlocked
+		}
 		s.link.settle(msg.err)
-		s.close(Control{Code: protocol.CloseTryAgainLater, Reason: string(msg.err.Code)})
+		s.close(Control{Code: code, Reason: string(msg.err.Code)})
 	}
 }

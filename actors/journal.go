@@ -52,6 +52,7 @@ type journal struct {
 	bytes   uint64
 	yields  int
 	timer   bool // a movesDue is on its way
+	pressed bool // somebody waits for what is no message
 	box     *mailbox.Mailbox
 	barred  map[protocol.UserID]*actor.PID // the actor that waits to be replaced
 	failure *Error                         // what commits are refused with; nil: the store works
@@ -101,6 +102,10 @@ func (j *journal) accept(msg *commit) {
 		j.bytes += inbox.Size(&k.message)
 	}
 	j.batch.Moves = append(j.batch.Moves, msg.moves...)
+	if len(msg.chores) > 0 {
+		j.batch.Trims = trimsOf(j.batch.Trims, msg.user, msg.chores)
+		j.pressed = true
+	}
 	if j.bytes >= maxBatchBytes {
 		j.flush()
 	}
@@ -111,7 +116,7 @@ func (j *journal) accept(msg *commit) {
 // fsync for a few messages costs as much as one for many (BenchmarkJournal).
 func (j *journal) Drained() {
 	switch {
-	case len(j.batch.Appends) == 0 && len(j.batch.Moves) < maxMoves:
+	case len(j.batch.Appends) == 0 && len(j.batch.Moves) < maxMoves && !j.pressed:
 		j.waitForMore()
 	case j.yields < maxYields:
 		j.yields++
@@ -134,7 +139,7 @@ func (j *journal) waitForMore() {
 
 // flush commits the batch and answers for what was in it.
 func (j *journal) flush() {
-	j.yields = 0
+	j.yields, j.pressed = 0, false
 	if len(j.waiting) == 0 {
 		return
 	}
@@ -158,6 +163,7 @@ func (j *journal) flush() {
 			k.confirm(j.system)
 		}
 		j.system.root.Send(msg.by, &committed{msg})
+		j.system.finish(msg.chores, nil) // whoever looks now sees it
 	}
 	j.waiting = nil
 }
@@ -188,6 +194,7 @@ func (j *journal) refuse(msg *commit, why *Error) {
 		j.barred[msg.user] = msg.by
 	}
 	j.system.refuseAll(msg.entries, why)
+	j.system.finish(msg.chores, why)
 	j.system.root.Send(msg.by, &uncommitted{msg, why})
 }
 

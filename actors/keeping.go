@@ -175,7 +175,7 @@ func (u *user) repeated(ctx actor.Context, msg *protocol.Send) bool {
 // handOver passes on what was numbered and what has moved. Moves alone wait for
 // the answer to the last: a device that acknowledges much costs a commit at a time.
 func (u *user) handOver() {
-	if len(u.fresh) > 0 || u.commits == 0 && !u.putOff && u.dirty() {
+	if len(u.fresh) > 0 || len(u.chores) > 0 || u.commits == 0 && !u.putOff && u.dirty() {
 		u.handOverAll()
 	}
 }
@@ -185,8 +185,8 @@ func (u *user) handOverAll() {
 		u.commitHere()
 		return
 	}
-	msg := &commit{user: u.id, by: u.self, entries: u.fresh, moves: u.moves()}
-	u.fresh = nil
+	msg := &commit{user: u.id, by: u.self, entries: u.fresh, moves: u.moves(), chores: u.chores}
+	u.fresh, u.chores = nil, nil
 	u.commits++
 	u.root().Send(u.system.journal, msg)
 }
@@ -200,13 +200,15 @@ func (u *user) commitHere() {
 	for _, k := range u.fresh {
 		u.batch.Appends = append(u.batch.Appends, k.entry(u.id))
 	}
+	u.batch.Trims = trimsOf(u.batch.Trims, u.id, u.chores)
 	err := u.system.config.Store.Commit(u.batch)
-	entries := u.fresh
-	u.fresh = nil // a failure below must not answer them again
+	entries, chores := u.fresh, u.chores
+	u.fresh, u.chores = nil, nil // a failure below must not answer them again
 	if err != nil {
 		u.system.storeTrouble("messages not kept", u.id, err)
 		why := storageError(err)
 		u.system.refuseAll(entries, why)
+		u.system.finish(chores, why)
 		u.void(entries, u.batch.Moves, why)
 		return
 	}
@@ -215,6 +217,8 @@ func (u *user) commitHere() {
 		k.confirm(u.system)
 	}
 	u.kept(entries)
+	u.chored(chores)
+	u.system.finish(chores, nil)
 	if cap(entries) <= maxFresh {
 		clear(entries)
 		u.fresh = entries[:0]
@@ -225,6 +229,7 @@ func (u *user) commitHere() {
 func (u *user) committed(msg *committed) {
 	u.commits--
 	u.kept(msg.commit.entries)
+	u.chored(msg.commit.chores)
 }
 
 // kept delivers messages that have been committed.
@@ -284,7 +289,8 @@ func (u *user) void(entries []*keep, moves []inbox.Move, why *Error) {
 func (u *user) abandoned() {
 	why := or(u.fate, ErrInternal)
 	u.system.refuseAll(u.fresh, why)
-	u.fresh = nil
+	u.system.finish(u.chores, why)
+	u.fresh, u.chores = nil, nil
 	for key, repeats := range u.repeats {
 		for _, to := range repeats {
 			u.root().Send(to, u.pending[key].refusal(why))

@@ -191,6 +191,7 @@ type (
 		by      *actor.PID
 		entries []*keep
 		moves   []inbox.Move
+		chores  []chore
 	}
 	// fence asks for the word that all commits of the user's last actor have been
 	// answered. The answer is fenced.

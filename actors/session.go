@@ -65,6 +65,9 @@ const closeAbnormal protocol.CloseCode = 1006
 // closeReplaced is what a session gets whose device has connected again.
 var closeReplaced = &protocol.Close{Code: uint32(protocol.CloseReplaced), Reason: string(protocol.CodeReplaced)}
 
+// closeByOperator is what a session gets whose device is forgotten.
+var closeByOperator = &protocol.Close{Code: uint32(protocol.CloseByOperator), Reason: string(protocol.CodeClosedByOperator)}
+
 // closeGoingAway is what a drain sends to every session.
 var closeGoingAway = &protocol.Close{Code: uint32(protocol.CloseGoingAway), Reason: "the service is shutting down"}
 

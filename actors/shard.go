@@ -77,6 +77,10 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.closeUser(ctx, msg)
 	case *closeSession:
 		s.closeSession(ctx, msg)
+	case *forgetDevice:
+		s.tend(ctx, msg.user)
+	case *trimInbox:
+		s.tend(ctx, msg.user)
 	case *describeUser:
 		s.describeUser(ctx, msg)
 	case *lookUser:
@@ -110,21 +114,26 @@ func (s *shard) Receive(ctx actor.Context) {
 	}
 }
 
-// send and attach are the two that start a user who has no actor.
+// send, tend and attach are those that start a user who has no actor.
 func (s *shard) send(ctx actor.Context, msg *protocol.Send) {
-	e := s.users[protocol.UserID(msg.Receiver)]
+	s.tend(ctx, protocol.UserID(msg.Receiver))
+}
+
+// tend sends the message at hand to a user whether it has an actor or not.
+func (s *shard) tend(ctx actor.Context, user protocol.UserID) {
+	e := s.users[user]
 	if e == nil {
 		// Users who connect are bounded by the number of connections and always
 		// let in; those who are only written to are bounded here.
 		if len(s.users) >= s.system.config.MaxUsers/s.system.config.Shards+1 {
-			refuse(ctx, ctx.Sender(), msg, ErrTooManyUsers)
+			refuse(ctx, ctx.Sender(), ctx.Message(), ErrTooManyUsers)
 			return
 		}
 		if s.stopping {
-			refuse(ctx, ctx.Sender(), msg, ErrDraining)
+			refuse(ctx, ctx.Sender(), ctx.Message(), ErrDraining)
 			return
 		}
-		e = s.add(ctx, protocol.UserID(msg.Receiver))
+		e = s.add(ctx, user)
 	}
 	s.forward(ctx, e)
 }
@@ -140,6 +149,10 @@ func (s *shard) add(ctx actor.Context, id protocol.UserID) *entry {
 func (s *shard) attach(ctx actor.Context, msg *attach) {
 	if s.stopping {
 		ctx.Send(msg.session, &refused{err: ErrDraining})
+		return
+	}
+	if s.system.Blocked(msg.user) != nil {
+		ctx.Send(msg.session, &refused{err: ErrBlocked, lasting: true})
 		return
 	}
 	e := s.users[msg.user]

@@ -18,12 +18,13 @@ var supervision = map[string]struct {
 	onFailure actor.Directive
 	why       string
 }{
-	"registry": {actor.ResumeDirective, "a restart would stop every shard and user below it"},
-	"gateway":  {actor.ResumeDirective, "a restart would cut every socket"},
-	"shard":    {actor.ResumeDirective, "a restart would stop its users"},
-	"user":     {actor.StopDirective, "its state is rebuilt by a new one; the sockets stay open"},
-	"journal":  {actor.RestartDirective, "what it had not committed is refused, and sent again by the clients"},
-	"session":  {actor.StopDirective, "a socket's framing cannot be trusted after a failure; the client connects again"},
+	"registry":   {actor.ResumeDirective, "a restart would stop every shard and user below it"},
+	"gateway":    {actor.ResumeDirective, "a restart would cut every socket"},
+	"shard":      {actor.ResumeDirective, "a restart would stop its users"},
+	"user":       {actor.StopDirective, "its state is rebuilt by a new one; the sockets stay open"},
+	"journal":    {actor.RestartDirective, "what it had not committed is refused, and sent again by the clients"},
+	"doorkeeper": {actor.ResumeDirective, "what it has is in the store, and nobody is let in by mistake"},
+	"session":    {actor.StopDirective, "a socket's framing cannot be trusted after a failure; the client connects again"},
 }
 
 // childOf names the level below the two that supervise by the table.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/google/btree"
 
 	"callboard/actors/inbox"
 	"callboard/actors/mailbox"
@@ -23,15 +24,19 @@ type System struct {
 	root    *actor.RootContext
 	workers mailbox.Workers // run all actors
 
-	ring         atomic.Pointer[ring] // written by the registry
-	registry     *actor.PID
-	gateway      *actor.PID
-	journal      *actor.PID // nil: the store needs none
-	journalBox   *mailbox.Mailbox
-	registryUp   chan struct{} // closed by the registry when the ring is set
-	registryDone chan struct{} // closed by the registry when all below it has stopped
-	gatewayDone  chan struct{} // closed by the gateway, likewise
-	journalDone  chan struct{} // closed by the journal when all that it had is committed
+	ring           atomic.Pointer[ring] // written by the registry
+	registry       *actor.PID
+	gateway        *actor.PID
+	doorkeeper     *actor.PID
+	journal        *actor.PID // nil: the store needs none
+	journalBox     *mailbox.Mailbox
+	registryUp     chan struct{} // closed by the registry when the ring is set
+	registryDone   chan struct{} // closed by the registry when all below it has stopped
+	gatewayDone    chan struct{} // closed by the gateway, likewise
+	doorkeeperDone chan struct{} // closed by the doorkeeper, likewise
+	journalDone    chan struct{} // closed by the journal when all that it had is committed
+
+	blocked atomic.Pointer[btree.BTreeG[*Block]] // written by the doorkeeper; no tree in it ever changes
 
 	draining atomic.Bool // set by Drain and StartDrain
 	looks    looks
@@ -53,20 +58,22 @@ type counts struct {
 	unhandled     atomic.Uint64 // messages that no actor should have got
 }
 
-// New builds the tree and returns when it is ready. End it with Stop.
+// New reads who is blocked, builds the tree and returns when it is ready. End it with
+// Stop.
 func New(config Config) (*System, error) {
 	config, err := config.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("configuration of the actors: %w", err)
 	}
 	s := &System{
-		config:       config,
-		log:          config.Log,
-		started:      time.Now(),
-		registryUp:   make(chan struct{}),
-		registryDone: make(chan struct{}),
-		gatewayDone:  make(chan struct{}),
-		journalDone:  make(chan struct{}),
+		config:         config,
+		log:            config.Log,
+		started:        time.Now(),
+		registryUp:     make(chan struct{}),
+		registryDone:   make(chan struct{}),
+		gatewayDone:    make(chan struct{}),
+		doorkeeperDone: make(chan struct{}),
+		journalDone:    make(chan struct{}),
 	}
 	// What protoactor has to say is said by our own actors with more knowledge;
 	// a dead letter is a message to a session that has just gone.
@@ -74,7 +81,15 @@ func New(config Config) (*System, error) {
 	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))
 	s.root = s.actors.Root
 
+	blocked, err := loadBlocks(config.Store) // before anybody can connect
+	if err != nil {
+		return nil, err
+	}
+	s.blocked.Store(blocked)
 	if err := s.startJournal(); err != nil {
+		return nil, err
+	}
+	if s.doorkeeper, err = s.spawn("doorkeeper", newDoorkeeper(s)); err != nil {
 		return nil, err
 	}
 	if s.registry, err = s.spawn("registry", newRegistry(s)); err != nil {
@@ -216,7 +231,7 @@ func (s *System) Stop(ctx context.Context) error {
 	for _, part := range []struct {
 		pid  *actor.PID
 		done chan struct{}
-	}{{s.gateway, s.gatewayDone}, {s.registry, s.registryDone}, {s.journal, s.journalDone}} {
+	}{{s.gateway, s.gatewayDone}, {s.registry, s.registryDone}, {s.doorkeeper, s.doorkeeperDone}, {s.journal, s.journalDone}} {
 		if part.pid == nil {
 			continue
 		}

@@ -51,12 +51,13 @@ type user struct {
 	sessions  []*attachment // oldest first
 	awaited   []*actor.PID  // sessions that the last actor had and that have not attached again
 
-	quiet    bool   // told the shard that there is nothing to do
-	leaving  bool   // asked to leave, not yet answered
-	retrying bool   // a retry is on its way
-	putOff   bool   // moves wait for it
-	late     bool   // a session has room, and its read was put off: a readDue is on its way
-	fate     *Error // why numbers are void, if they are
+	quiet    bool    // told the shard that there is nothing to do
+	leaving  bool    // asked to leave, not yet answered
+	retrying bool    // a retry is on its way
+	chores   []chore // for operators, to be handed over
+	putOff   bool    // moves wait for it
+	late     bool    // a session has room, and its read was put off: a readDue is on its way
+	fate     *Error  // why numbers are void, if they are
 }
 
 var _ mailbox.Owner = (*user)(nil)
@@ -77,6 +78,10 @@ func (u *user) Receive(ctx actor.Context) {
 		u.send(ctx, msg)
 	case *ack:
 		u.ack(msg)
+	case *forgetDevice:
+		u.forgetDevice(ctx, msg)
+	case *trimInbox:
+		u.trimInbox(ctx, msg)
 	case *describeUser:
 		u.describe(ctx)
 	case *rest:
@@ -318,7 +323,7 @@ func (u *user) Drained() {
 
 // idle is whether nothing would be lost if the actor left.
 func (u *user) idle() bool {
-	return len(u.sessions) == 0 && u.commits == 0 && u.fate == nil && len(u.fresh) == 0 && !u.dirty()
+	return len(u.sessions) == 0 && u.commits == 0 && u.fate == nil && len(u.fresh) == 0 && len(u.chores) == 0 && !u.dirty()
 }
 
 // rest asks to leave, if there is still nothing to do. Mail that is on its way
@@ -365,7 +370,7 @@ func (u *user) retry() {
 
 // wrapUp hands over what is to be kept, for the node stops: the journal stops last.
 func (u *user) wrapUp(ctx actor.Context) {
-	if len(u.fresh) > 0 || u.dirty() {
+	if len(u.fresh) > 0 || len(u.chores) > 0 || u.dirty() {
 		u.handOverAll()
 	}
 	answer(ctx, &wrappedUp{u.id})

@@ -7,7 +7,7 @@ import "strconv"
 type CloseCode uint16
 
 // The codes of RFC 6455, 7.4.1, that Callboard uses, 1013 of the IANA registry,
-// and four of its own from the range for applications.
+// and five of its own from the range for applications.
 const (
 	CloseNormal          CloseCode = 1000
 	CloseGoingAway       CloseCode = 1001
@@ -23,6 +23,7 @@ const (
 	CloseHeartbeatTimeout CloseCode = 4002
 	CloseByOperator       CloseCode = 4003
 	CloseReplaced         CloseCode = 4004
+	CloseBlocked          CloseCode = 4005
 )
 
 // Valid reports whether a peer may put the code into a close frame: the

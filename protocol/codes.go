@@ -43,6 +43,7 @@ const (
 	CodeHeartbeatTimeout ErrorCode = "heartbeat_timeout"
 	CodeClosedByOperator ErrorCode = "closed_by_operator"
 	CodeReplaced         ErrorCode = "replaced"
+	CodeBlocked          ErrorCode = "blocked"
 )
 
 // A CodeRow explains one code: what it means, and what a client does about it.
@@ -117,7 +118,7 @@ var codes = [...]CodeRow{
 	},
 	{
 		Code:    CodeGap,
-		Meaning: "Retention took messages before this device had them; the field gap has their numbers.",
+		Meaning: "Retention, or an operator, took messages before this device had them; the field gap has their numbers.",
 		Action:  "Tell the user that something is missing; what follows is complete again.",
 	},
 
@@ -237,5 +238,11 @@ var codes = [...]CodeRow{
 		Close:   CloseReplaced,
 		Meaning: "The same device connected again; the newer session takes its place.",
 		Action:  "Nothing, or give the two programs two device names.",
+	},
+	{
+		Code:    CodeBlocked,
+		Close:   CloseBlocked,
+		Meaning: "An operator has blocked the user: its sessions are closed, and a handshake is refused.",
+		Action:  "Ask the operator.",
 	},
 }

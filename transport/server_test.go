@@ -47,6 +47,33 @@ func TestRequestThatIsNoHandshakeIsAnswered(t *testing.T) {
 	}
 }
 
+func TestBlockedUserIsRefusedAtTheUpgrade(t *testing.T) {
+	s := start(t, Config{}, actors.Config{})
+	bob := s.connect("bob")
+	_, err := s.system.Block(t.Context(), actors.Block{User: "bob", Reason: "for operators' eyes"})
+	must(t, err)
+	bob.closed(protocol.CloseBlocked)
+	for _, subprotocol := range []string{"", protocol.SubprotocolJSON, protocol.SubprotocolProto} {
+		header := http.Header{
+			"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
+			"Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+		}
+		if subprotocol != "" {
+			header.Set(subprotocolHeader, subprotocol)
+		}
+		status, _, answer := s.get(http.MethodGet, "/ws/bob", header)
+		var body problem
+		must(t, json.Unmarshal([]byte(answer), &body))
+		if status != http.StatusForbidden || body.Code != protocol.CodeBlocked || strings.Contains(answer, "eyes") {
+			t.Errorf("%q: %d %s", subprotocol, status, answer)
+		}
+	}
+	s.connect("alice")
+	_, err = s.system.Unblock(t.Context(), "bob")
+	must(t, err)
+	s.connect("bob")
+}
+
 func TestHeaderThatIsTooLongIsRefused(t *testing.T) {
 	s := start(t, Config{}, actors.Config{})
 	status, _, _ := s.get(http.MethodGet, "/readyz", http.Header{"X-Long": {strings.Repeat("x", 64<<10)}})

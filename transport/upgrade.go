@@ -42,6 +42,8 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	case !spoken:
 		writeProblem(w, http.StatusBadRequest, protocol.CodeUnknownSubprotocol, "Sec-WebSocket-Protocol: this server speaks "+
 			protocol.SubprotocolJSON+" and "+protocol.SubprotocolProto)
+	case s.system.Blocked(id) != nil:
+		writeProblem(w, http.StatusForbidden, protocol.CodeBlocked, actors.ErrBlocked.Reason)
 	case !s.ready.Load():
 		w.Header().Set("Retry-After", "1")
 		writeProblem(w, http.StatusServiceUnavailable, protocol.CodeDraining, actors.ErrDraining.Reason)
