@@ -27,7 +27,7 @@ type fakeStore struct {
 	tries   int           // calls of Commit
 	hidden  bool          // Read fails, and Open and Find do not
 	blocks  map[protocol.UserID]*inbox.Block
-	gaps    int           // appends that did not follow the one before
+	gaps    int // appends that did not follow the one before
 	epoch   uint32
 }
 

@@ -178,20 +178,28 @@ func (s *System) Connect(ctx context.Context, user protocol.UserID, dialect Dial
 // context's. After the last four and the context's the message may be kept all the
 // same: send it again with the same Id.
 func (s *System) Send(ctx context.Context, msg *protocol.Send) (*protocol.Sent, error) {
+	if err := CheckSend(msg); err != nil {
+		return nil, err
+	}
+	return ask[*protocol.Sent](ctx, s, s.road(protocol.UserID(msg.Receiver)), msg)
+}
+
+// CheckSend is why Send refuses a message whoever the receiver is, or nil.
+func CheckSend(msg *protocol.Send) error {
 	for field, id := range map[string]string{"receiver": msg.Receiver, "sender": msg.Sender} {
 		if _, err := protocol.ParseUserID(id); err != nil {
-			return nil, &Error{protocol.CodeInvalidUserID, field + ": " + err.Error()}
+			return &Error{protocol.CodeInvalidUserID, field + ": " + err.Error()}
 		}
 	}
 	if size := len(protocol.AppendJSON(nil, msg)); size > protocol.MaxFrameBytes {
-		return nil, &Error{protocol.CodeTooLarge, fmt.Sprintf("content: the frame would have %d bytes, the limit is %d", size, protocol.MaxFrameBytes)}
+		return &Error{protocol.CodeTooLarge, fmt.Sprintf("content: the frame would have %d bytes, the limit is %d", size, protocol.MaxFrameBytes)}
 	}
 	if msg.Id != "" {
 		if _, err := protocol.ParseMessageID(msg.Id); err != nil {
-			return nil, &Error{protocol.CodeInvalidMessage, err.Error()}
+			return &Error{protocol.CodeInvalidMessage, err.Error()}
 		}
 	}
-	return ask[*protocol.Sent](ctx, s, s.road(protocol.UserID(msg.Receiver)), msg)
+	return nil
 }
 
 // CloseUser closes all sessions of a user with the code and the reason, and

@@ -31,10 +31,22 @@ var rules = map[string]rule{
 	adminv1.AdminServiceGetTreeProcedure:      {Viewer, false},
 	adminv1.AdminServiceGetStatsProcedure:     {Viewer, false},
 	adminv1.AdminServiceDrainProcedure:        {Admin, true},
+	adminv1.AdminServiceBroadcastProcedure:    {Operator, true},
+	adminv1.AdminServiceBlockUserProcedure:    {Operator, true},
+	adminv1.AdminServiceUnblockUserProcedure:  {Operator, true},
+	adminv1.AdminServiceListBlockedProcedure:  {Viewer, false},
+	adminv1.AdminServiceForgetDeviceProcedure: {Operator, true},
+	adminv1.AdminServiceTrimInboxProcedure:    {Operator, true},
+	adminv1.AdminServiceGetConfigProcedure:    {Operator, false},
 
 	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      {Viewer, false},
 	"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": {Viewer, false},
+
+	openAPIPath: {Viewer, false},
 }
+
+// streams are the calls that answer more than once, and take longer than others may.
+var streams = map[string]bool{adminv1.AdminServiceBroadcastProcedure: true}
 
 // open are the calls that anybody may make.
 var open = map[string]bool{healthv1.HealthCheckProcedure: true}
@@ -74,6 +86,9 @@ func (s *Server) guard(next http.Handler) http.Handler {
 				"the token "+token.Name+" is a "+token.Role.String()+"'s, and this takes "+rule.least.String(), "use a token with that role"))
 			return
 		}
+		if streams[call] {
+			w = s.lasting(w)
+		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, token)))
 	})
 }
@@ -105,5 +120,17 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		_ = s.errors.Write(w, r, err) // the client may have gone; nobody is left to tell
 		return
 	}
-	http.Error(w, err.Error()+"\ncalls are POSTs, with Content-Type: application/json or one of gRPC's", http.StatusNotFound)
+	status, text := http.StatusNotFound, err.Error()+"\ncalls are POSTs, with Content-Type: application/json or one of gRPC's"
+	if r.URL.Path == openAPIPath {
+		text = err.Error()
+		switch connect.CodeOf(err) {
+		case connect.CodeUnauthenticated:
+			status = http.StatusUnauthorized
+		case connect.CodePermissionDenied:
+			status = http.StatusForbidden
+		case connect.CodeResourceExhausted:
+			status = http.StatusTooManyRequests
+		}
+	}
+	http.Error(w, text, status)
 }

@@ -53,6 +53,20 @@ func target(request any) string {
 		return fmt.Sprintf("user=%q%s code=%d reason=%q", clip(m.User), of, m.Code, clip(m.Reason))
 	case *adminv1.CloseSessionRequest:
 		return fmt.Sprintf("session=%d code=%d reason=%q", m.Session, m.Code, clip(m.Reason))
+	case *adminv1.BroadcastRequest:
+		to := fmt.Sprintf("users=%d", len(m.Users))
+		if m.AllConnected {
+			to = "all_connected"
+		}
+		return fmt.Sprintf("%s sender=%q id=%q", to, clip(m.Sender), clip(m.Id))
+	case *adminv1.BlockUserRequest:
+		return fmt.Sprintf("user=%q for_ms=%d reason=%q", clip(m.User), m.ForMs, clip(m.Reason))
+	case *adminv1.UnblockUserRequest:
+		return fmt.Sprintf("user=%q", clip(m.User))
+	case *adminv1.ForgetDeviceRequest:
+		return fmt.Sprintf("user=%q device=%q force=%t", clip(m.User), clip(m.Device), m.Force)
+	case *adminv1.TrimInboxRequest:
+		return fmt.Sprintf("user=%q through=%d unseen=%t", clip(m.User), m.Through, m.Unseen)
 	case *adminv1.DrainRequest:
 		return "node"
 	}

@@ -15,6 +15,9 @@ type Config struct {
 	// Version is what GetStats says was built.
 	Version string
 
+	// Settings says how the service is configured, for GetConfig. Default: it is not said.
+	Settings func() []Setting
+
 	// MaxConnections bounds the connections; one more is closed at once. Default 256.
 	MaxConnections int
 

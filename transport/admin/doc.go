@@ -3,7 +3,7 @@
 //
 // One handler speaks gRPC, gRPC-Web, and JSON over POST; package adminv1 has the
 // contract. gRPC's reflection is there for those with a token, and its health check for
-// anybody.
+// anybody. /openapi.json describes the calls for other tools.
 //
 // It asks [actors.System] for everything and holds nothing of the node itself. What a
 // call may cost is bounded: its request in bytes, its answer in rows, its time, and the

@@ -103,13 +103,28 @@ func (n *node) http() *http.Client {
 	return &http.Client{Transport: transport, Timeout: patience}
 }
 
-func bear(secret string) connect.ClientOption {
-	return connect.WithInterceptors(connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
-		return func(ctx context.Context, request connect.AnyRequest) (connect.AnyResponse, error) {
-			request.Header().Set("Authorization", "Bearer "+secret)
-			return next(ctx, request)
-		}
-	}))
+func bear(secret string) connect.ClientOption { return connect.WithInterceptors(bearing(secret)) }
+
+// bearing puts a secret into every call.
+type bearing string
+
+func (b bearing) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, request connect.AnyRequest) (connect.AnyResponse, error) {
+		request.Header().Set("Authorization", "Bearer "+string(b))
+		return next(ctx, request)
+	}
+}
+
+func (b bearing) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
+		conn := next(ctx, spec)
+		conn.RequestHeader().Set("Authorization", "Bearer "+string(b))
+		return conn
+	}
+}
+
+func (b bearing) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return next
 }
 
 // post calls with JSON over HTTP/1.1, as curl does.

@@ -20,6 +20,8 @@ const (
 	codePermissionDenied = protocol.ErrorCode("permission_denied")
 	codeTooManyFailures  = protocol.ErrorCode("too_many_failures")
 	codeTimeout          = protocol.ErrorCode("timeout")
+
+	codeTooManyBroadcasts = protocol.ErrorCode("too_many_broadcasts")
 )
 
 // refusal is an error with what went wrong, the code for programs and what to do.
@@ -48,6 +50,19 @@ var statuses = map[protocol.ErrorCode]connect.Code{
 	protocol.CodeUnavailable:    connect.CodeUnavailable,
 	protocol.CodeDraining:       connect.CodeUnavailable,
 	protocol.CodeInternal:       connect.CodeInternal,
+	protocol.CodeNotFound:       connect.CodeNotFound,
+	actors.CodeTooManyBlocked:   connect.CodeResourceExhausted,
+	actors.CodeDeviceConnected:  connect.CodeFailedPrecondition,
+	actors.CodeUnseen:           connect.CodeFailedPrecondition,
+}
+
+// actions are what to do about codes that the protocol's table does not have, or has for
+// others.
+var actions = map[protocol.ErrorCode]string{
+	protocol.CodeNotFound:      "look at the spelling; GetUser shows the devices there are",
+	actors.CodeTooManyBlocked:  "unblock users who need it no more; ListBlocked shows them",
+	actors.CodeDeviceConnected: "close its sessions first, or set force",
+	actors.CodeUnseen:          "take fewer messages, or set unseen to lose these",
 }
 
 // refused is the answer to an error of the actors.
@@ -71,6 +86,9 @@ func refused(err error) error {
 
 // action is what the table of codes says to do.
 func action(code protocol.ErrorCode) string {
+	if what := actions[code]; what != "" {
+		return what
+	}
 	for _, row := range protocol.Codes() {
 		if row.Code == code && row.Action != "" {
 			return strings.ToLower(row.Action[:1]) + strings.TrimSuffix(row.Action[1:], ".")

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -28,6 +29,7 @@ type Server struct {
 	begun    time.Time
 
 	connections atomic.Int64
+	broadcasts  atomic.Int64
 }
 
 var (
@@ -44,7 +46,7 @@ func New(system *actors.System, config Config) (*Server, error) {
 	s := &Server{config: config, system: system, failures: newFailures(config.Failures), begun: time.Now()}
 	options := connect.WithHandlerOptions(
 		connect.WithReadMaxBytes(config.MaxRequestBytes),
-		connect.WithInterceptors(connect.UnaryInterceptorFunc(s.around)), // around recovered, to audit that too
+		connect.WithInterceptors(interceptor{s}), // around recovered, to audit that too
 		connect.WithRecover(s.recovered),
 	)
 	s.errors = connect.NewErrorWriter(options)
@@ -52,6 +54,7 @@ func New(system *actors.System, config Config) (*Server, error) {
 	mux := http.NewServeMux()
 	mux.Handle(adminv1.NewAdminServiceHandler(s, options))
 	mux.Handle(healthv1.NewHealthHandler(s, options))
+	mux.HandleFunc("GET "+openAPIPath, openAPI)
 	mux.Handle(grpcreflect.NewHandlerV1(reflector, options))
 	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, options)) // what most tools still ask
 
@@ -75,6 +78,14 @@ func New(system *actors.System, config Config) (*Server, error) {
 
 // stopTimeout is how long calls under way may take at the end.
 const stopTimeout = time.Second
+
+// openAPIPath is where the API is described for tools.
+const openAPIPath = "/openapi.json"
+
+func openAPI(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, adminv1.OpenAPI()) // the client may have gone
+}
 
 // Serve answers until the context is done, and returns when the last call has ended or
 // was cut off.

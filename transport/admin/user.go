@@ -22,11 +22,12 @@ func (s *Server) GetUser(ctx context.Context, request *adminv1.GetUserRequest) (
 	if err != nil {
 		return nil, refused(err)
 	}
-	if look.State == "" && look.InboxErr == nil && look.Inbox.Head == 0 && len(look.Inbox.Devices) == 0 && len(look.Closes) == 0 {
+	block := blockOf(s.system.Blocked(user))
+	if block == nil && look.State == "" && look.InboxErr == nil && look.Inbox.Head == 0 && len(look.Inbox.Devices) == 0 && len(look.Closes) == 0 {
 		return nil, refusal(connect.CodeNotFound, codeNotFound, "nobody ever wrote to "+string(user)+", and it was not seen connected",
 			"look at the spelling; ListUsers names those who are here")
 	}
-	response := &adminv1.GetUserResponse{User: userOf(look.UserSummary), Inbox: inboxOf(look), Queued: uint32(look.Queued)}
+	response := &adminv1.GetUserResponse{User: userOf(look.UserSummary), Inbox: inboxOf(look), Queued: uint32(look.Queued), Block: block}
 	for _, one := range look.Sessions {
 		response.Sessions = append(response.Sessions, sessionOf(one))
 	}

@@ -62,6 +62,23 @@ const (
 	AdminServiceGetStatsProcedure = "/callboard.admin.v1.AdminService/GetStats"
 	// AdminServiceDrainProcedure is the fully-qualified name of the AdminService's Drain RPC.
 	AdminServiceDrainProcedure = "/callboard.admin.v1.AdminService/Drain"
+	// AdminServiceBroadcastProcedure is the fully-qualified name of the AdminService's Broadcast RPC.
+	AdminServiceBroadcastProcedure = "/callboard.admin.v1.AdminService/Broadcast"
+	// AdminServiceBlockUserProcedure is the fully-qualified name of the AdminService's BlockUser RPC.
+	AdminServiceBlockUserProcedure = "/callboard.admin.v1.AdminService/BlockUser"
+	// AdminServiceUnblockUserProcedure is the fully-qualified name of the AdminService's UnblockUser
+	// RPC.
+	AdminServiceUnblockUserProcedure = "/callboard.admin.v1.AdminService/UnblockUser"
+	// AdminServiceListBlockedProcedure is the fully-qualified name of the AdminService's ListBlocked
+	// RPC.
+	AdminServiceListBlockedProcedure = "/callboard.admin.v1.AdminService/ListBlocked"
+	// AdminServiceForgetDeviceProcedure is the fully-qualified name of the AdminService's ForgetDevice
+	// RPC.
+	AdminServiceForgetDeviceProcedure = "/callboard.admin.v1.AdminService/ForgetDevice"
+	// AdminServiceTrimInboxProcedure is the fully-qualified name of the AdminService's TrimInbox RPC.
+	AdminServiceTrimInboxProcedure = "/callboard.admin.v1.AdminService/TrimInbox"
+	// AdminServiceGetConfigProcedure is the fully-qualified name of the AdminService's GetConfig RPC.
+	AdminServiceGetConfigProcedure = "/callboard.admin.v1.AdminService/GetConfig"
 )
 
 // AdminServiceClient is a client for the callboard.admin.v1.AdminService service.
@@ -87,6 +104,24 @@ type AdminServiceClient interface {
 	// and closes those there are with 1001. It answers at once; GetStats says how many
 	// sessions are left. The process goes on until it is told to end. admin.
 	Drain(context.Context, *DrainRequest) (*DrainResponse, error)
+	// Broadcast puts a message into many inboxes, and says every now and then how far it
+	// is; the last answer is done. When the caller goes away it ends where it is: the same
+	// id again reaches the others, and nobody twice. operator.
+	Broadcast(context.Context, *BroadcastRequest) (*connect.ServerStreamForClient[BroadcastResponse], error)
+	// BlockUser keeps a user from connecting, over restarts too, and closes the sessions
+	// there are with 4005. Messages for the user are kept. operator.
+	BlockUser(context.Context, *BlockUserRequest) (*BlockUserResponse, error)
+	// UnblockUser lets a user connect again. operator.
+	UnblockUser(context.Context, *UnblockUserRequest) (*UnblockUserResponse, error)
+	// ListBlocked shows who is blocked, ordered by id, a page at a time. viewer.
+	ListBlocked(context.Context, *ListBlockedRequest) (*ListBlockedResponse, error)
+	// ForgetDevice removes a device and its cursor. One that comes back is new. operator.
+	ForgetDevice(context.Context, *ForgetDeviceRequest) (*ForgetDeviceResponse, error)
+	// TrimInbox removes the oldest messages of an inbox, for good. operator.
+	TrimInbox(context.Context, *TrimInboxRequest) (*TrimInboxResponse, error)
+	// GetConfig shows how the service is configured, ordered by key, secrets masked.
+	// operator.
+	GetConfig(context.Context, *GetConfigRequest) (*GetConfigResponse, error)
 }
 
 // NewAdminServiceClient constructs a client for the callboard.admin.v1.AdminService service. By
@@ -154,6 +189,48 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(adminServiceMethods.ByName("Drain")),
 			connect.WithClientOptions(opts...),
 		),
+		broadcast: connect.NewClient[BroadcastRequest, BroadcastResponse](
+			httpClient,
+			baseURL+AdminServiceBroadcastProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("Broadcast")),
+			connect.WithClientOptions(opts...),
+		),
+		blockUser: connect.NewClient[BlockUserRequest, BlockUserResponse](
+			httpClient,
+			baseURL+AdminServiceBlockUserProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("BlockUser")),
+			connect.WithClientOptions(opts...),
+		),
+		unblockUser: connect.NewClient[UnblockUserRequest, UnblockUserResponse](
+			httpClient,
+			baseURL+AdminServiceUnblockUserProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("UnblockUser")),
+			connect.WithClientOptions(opts...),
+		),
+		listBlocked: connect.NewClient[ListBlockedRequest, ListBlockedResponse](
+			httpClient,
+			baseURL+AdminServiceListBlockedProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("ListBlocked")),
+			connect.WithClientOptions(opts...),
+		),
+		forgetDevice: connect.NewClient[ForgetDeviceRequest, ForgetDeviceResponse](
+			httpClient,
+			baseURL+AdminServiceForgetDeviceProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("ForgetDevice")),
+			connect.WithClientOptions(opts...),
+		),
+		trimInbox: connect.NewClient[TrimInboxRequest, TrimInboxResponse](
+			httpClient,
+			baseURL+AdminServiceTrimInboxProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("TrimInbox")),
+			connect.WithClientOptions(opts...),
+		),
+		getConfig: connect.NewClient[GetConfigRequest, GetConfigResponse](
+			httpClient,
+			baseURL+AdminServiceGetConfigProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("GetConfig")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -168,6 +245,13 @@ type adminServiceClient struct {
 	getTree      *connect.Client[GetTreeRequest, GetTreeResponse]
 	getStats     *connect.Client[GetStatsRequest, GetStatsResponse]
 	drain        *connect.Client[DrainRequest, DrainResponse]
+	broadcast    *connect.Client[BroadcastRequest, BroadcastResponse]
+	blockUser    *connect.Client[BlockUserRequest, BlockUserResponse]
+	unblockUser  *connect.Client[UnblockUserRequest, UnblockUserResponse]
+	listBlocked  *connect.Client[ListBlockedRequest, ListBlockedResponse]
+	forgetDevice *connect.Client[ForgetDeviceRequest, ForgetDeviceResponse]
+	trimInbox    *connect.Client[TrimInboxRequest, TrimInboxResponse]
+	getConfig    *connect.Client[GetConfigRequest, GetConfigResponse]
 }
 
 // Send calls callboard.admin.v1.AdminService.Send.
@@ -251,6 +335,65 @@ func (c *adminServiceClient) Drain(ctx context.Context, req *DrainRequest) (*Dra
 	return nil, err
 }
 
+// Broadcast calls callboard.admin.v1.AdminService.Broadcast.
+func (c *adminServiceClient) Broadcast(ctx context.Context, req *BroadcastRequest) (*connect.ServerStreamForClient[BroadcastResponse], error) {
+	return c.broadcast.CallServerStream(ctx, connect.NewRequest(req))
+}
+
+// BlockUser calls callboard.admin.v1.AdminService.BlockUser.
+func (c *adminServiceClient) BlockUser(ctx context.Context, req *BlockUserRequest) (*BlockUserResponse, error) {
+	response, err := c.blockUser.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UnblockUser calls callboard.admin.v1.AdminService.UnblockUser.
+func (c *adminServiceClient) UnblockUser(ctx context.Context, req *UnblockUserRequest) (*UnblockUserResponse, error) {
+	response, err := c.unblockUser.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListBlocked calls callboard.admin.v1.AdminService.ListBlocked.
+func (c *adminServiceClient) ListBlocked(ctx context.Context, req *ListBlockedRequest) (*ListBlockedResponse, error) {
+	response, err := c.listBlocked.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ForgetDevice calls callboard.admin.v1.AdminService.ForgetDevice.
+func (c *adminServiceClient) ForgetDevice(ctx context.Context, req *ForgetDeviceRequest) (*ForgetDeviceResponse, error) {
+	response, err := c.forgetDevice.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// TrimInbox calls callboard.admin.v1.AdminService.TrimInbox.
+func (c *adminServiceClient) TrimInbox(ctx context.Context, req *TrimInboxRequest) (*TrimInboxResponse, error) {
+	response, err := c.trimInbox.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetConfig calls callboard.admin.v1.AdminService.GetConfig.
+func (c *adminServiceClient) GetConfig(ctx context.Context, req *GetConfigRequest) (*GetConfigResponse, error) {
+	response, err := c.getConfig.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // AdminServiceHandler is an implementation of the callboard.admin.v1.AdminService service.
 type AdminServiceHandler interface {
 	// Send puts a message into an inbox, and answers when it is kept. operator.
@@ -274,6 +417,24 @@ type AdminServiceHandler interface {
 	// and closes those there are with 1001. It answers at once; GetStats says how many
 	// sessions are left. The process goes on until it is told to end. admin.
 	Drain(context.Context, *DrainRequest) (*DrainResponse, error)
+	// Broadcast puts a message into many inboxes, and says every now and then how far it
+	// is; the last answer is done. When the caller goes away it ends where it is: the same
+	// id again reaches the others, and nobody twice. operator.
+	Broadcast(context.Context, *BroadcastRequest, *connect.ServerStream[BroadcastResponse]) error
+	// BlockUser keeps a user from connecting, over restarts too, and closes the sessions
+	// there are with 4005. Messages for the user are kept. operator.
+	BlockUser(context.Context, *BlockUserRequest) (*BlockUserResponse, error)
+	// UnblockUser lets a user connect again. operator.
+	UnblockUser(context.Context, *UnblockUserRequest) (*UnblockUserResponse, error)
+	// ListBlocked shows who is blocked, ordered by id, a page at a time. viewer.
+	ListBlocked(context.Context, *ListBlockedRequest) (*ListBlockedResponse, error)
+	// ForgetDevice removes a device and its cursor. One that comes back is new. operator.
+	ForgetDevice(context.Context, *ForgetDeviceRequest) (*ForgetDeviceResponse, error)
+	// TrimInbox removes the oldest messages of an inbox, for good. operator.
+	TrimInbox(context.Context, *TrimInboxRequest) (*TrimInboxResponse, error)
+	// GetConfig shows how the service is configured, ordered by key, secrets masked.
+	// operator.
+	GetConfig(context.Context, *GetConfigRequest) (*GetConfigResponse, error)
 }
 
 // NewAdminServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -337,6 +498,48 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(adminServiceMethods.ByName("Drain")),
 		connect.WithHandlerOptions(opts...),
 	)
+	adminServiceBroadcastHandler := connect.NewServerStreamHandlerSimple(
+		AdminServiceBroadcastProcedure,
+		svc.Broadcast,
+		connect.WithSchema(adminServiceMethods.ByName("Broadcast")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceBlockUserHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceBlockUserProcedure,
+		svc.BlockUser,
+		connect.WithSchema(adminServiceMethods.ByName("BlockUser")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceUnblockUserHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceUnblockUserProcedure,
+		svc.UnblockUser,
+		connect.WithSchema(adminServiceMethods.ByName("UnblockUser")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceListBlockedHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceListBlockedProcedure,
+		svc.ListBlocked,
+		connect.WithSchema(adminServiceMethods.ByName("ListBlocked")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceForgetDeviceHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceForgetDeviceProcedure,
+		svc.ForgetDevice,
+		connect.WithSchema(adminServiceMethods.ByName("ForgetDevice")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceTrimInboxHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceTrimInboxProcedure,
+		svc.TrimInbox,
+		connect.WithSchema(adminServiceMethods.ByName("TrimInbox")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceGetConfigHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceGetConfigProcedure,
+		svc.GetConfig,
+		connect.WithSchema(adminServiceMethods.ByName("GetConfig")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/callboard.admin.v1.AdminService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case AdminServiceSendProcedure:
@@ -357,6 +560,20 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 			adminServiceGetStatsHandler.ServeHTTP(w, r)
 		case AdminServiceDrainProcedure:
 			adminServiceDrainHandler.ServeHTTP(w, r)
+		case AdminServiceBroadcastProcedure:
+			adminServiceBroadcastHandler.ServeHTTP(w, r)
+		case AdminServiceBlockUserProcedure:
+			adminServiceBlockUserHandler.ServeHTTP(w, r)
+		case AdminServiceUnblockUserProcedure:
+			adminServiceUnblockUserHandler.ServeHTTP(w, r)
+		case AdminServiceListBlockedProcedure:
+			adminServiceListBlockedHandler.ServeHTTP(w, r)
+		case AdminServiceForgetDeviceProcedure:
+			adminServiceForgetDeviceHandler.ServeHTTP(w, r)
+		case AdminServiceTrimInboxProcedure:
+			adminServiceTrimInboxHandler.ServeHTTP(w, r)
+		case AdminServiceGetConfigProcedure:
+			adminServiceGetConfigHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -400,4 +617,32 @@ func (UnimplementedAdminServiceHandler) GetStats(context.Context, *GetStatsReque
 
 func (UnimplementedAdminServiceHandler) Drain(context.Context, *DrainRequest) (*DrainResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.Drain is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) Broadcast(context.Context, *BroadcastRequest, *connect.ServerStream[BroadcastResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.Broadcast is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) BlockUser(context.Context, *BlockUserRequest) (*BlockUserResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.BlockUser is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) UnblockUser(context.Context, *UnblockUserRequest) (*UnblockUserResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.UnblockUser is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) ListBlocked(context.Context, *ListBlockedRequest) (*ListBlockedResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.ListBlocked is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) ForgetDevice(context.Context, *ForgetDeviceRequest) (*ForgetDeviceResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.ForgetDevice is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) TrimInbox(context.Context, *TrimInboxRequest) (*TrimInboxResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.TrimInbox is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) GetConfig(context.Context, *GetConfigRequest) (*GetConfigResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.GetConfig is not implemented"))
 }

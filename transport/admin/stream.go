@@ -1,0 +1,83 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect"
+)
+
+// interceptor bounds and audits calls of every kind.
+type interceptor struct{ server *Server }
+
+var _ connect.Interceptor = interceptor{}
+
+// WrapUnary implements connect.Interceptor, as do the methods below.
+func (i interceptor) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return i.server.around(next)
+}
+
+func (i interceptor) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
+}
+
+// WrapStreamingHandler writes a line into the audit log when a stream ends that changes
+// something. A stream bounds its time itself.
+func (i interceptor) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return func(ctx context.Context, conn connect.StreamingHandlerConn) error {
+		begun, w := time.Now(), &witness{StreamingHandlerConn: conn}
+		err := next(ctx, w)
+		if call := conn.Spec().Procedure; rules[call].changes {
+			i.server.audit(ctx, call, target(w.request), conn.Peer().Addr, err, time.Since(begun))
+		}
+		return err
+	}
+}
+
+// witness remembers what was asked first, which for our streams is all.
+type witness struct {
+	connect.StreamingHandlerConn
+
+	request any
+}
+
+func (w *witness) Receive(request any) error {
+	err := w.StreamingHandlerConn.Receive(request)
+	if err == nil && w.request == nil {
+		w.request = request
+	}
+	return err
+}
+
+// lastingWriter lets a stream live longer than the server's timeouts: each answer has a
+// time of its own to be written in. The one for reading is over with the request, which
+// net/http sees to.
+type lastingWriter struct {
+	http.ResponseWriter
+
+	control *http.ResponseController
+	timeout time.Duration
+}
+
+func (s *Server) lasting(w http.ResponseWriter) http.ResponseWriter {
+	return &lastingWriter{ResponseWriter: w, control: http.NewResponseController(w), timeout: s.config.CallTimeout}
+}
+
+// Unwrap is for http.ResponseController.
+func (w *lastingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *lastingWriter) Write(b []byte) (int, error) {
+	w.extend()
+	return w.ResponseWriter.Write(b)
+}
+
+// Flush implements http.Flusher.
+func (w *lastingWriter) Flush() {
+	w.extend()
+	_ = w.control.Flush() // the next Write fails too
+}
+
+func (w *lastingWriter) extend() {
+	_ = w.control.SetWriteDeadline(time.Now().Add(w.timeout))
+}
