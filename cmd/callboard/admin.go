@@ -81,7 +81,8 @@ func (o *serveOptions) serveAdmin(ctx context.Context, system *actors.System, li
 		return nil, err
 	}
 	server, err := admin.New(system, admin.Config{
-		Tokens: []admin.Token{admin.NewToken(adminTokenName, admin.Admin, secret)}, Version: buildVersion().String(), Log: logger,
+		Tokens: []admin.Token{admin.NewToken(adminTokenName, admin.Admin, secret)}, Version: buildVersion().String(),
+		Settings: o.settings, Log: logger,
 	})
 	if err != nil {
 		return nil, err

@@ -72,13 +72,34 @@ func (o *callerOptions) dial() (adminv1.AdminServiceClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	bear := connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
-		return func(ctx context.Context, request connect.AnyRequest) (connect.AnyResponse, error) {
-			request.Header().Set("Authorization", "Bearer "+secret)
-			return next(ctx, request)
-		}
-	})
-	return adminv1.NewAdminServiceClient(&http.Client{Timeout: callPatience}, o.url, connect.WithInterceptors(bear)), nil
+	return adminv1.NewAdminServiceClient(http.DefaultClient, o.url, connect.WithInterceptors(bearer(secret))), nil
+}
+
+// bearer puts the token into every call, and bounds those that have one answer.
+type bearer string
+
+var _ connect.Interceptor = bearer("")
+
+// WrapUnary implements connect.Interceptor, as do the methods below.
+func (b bearer) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, request connect.AnyRequest) (connect.AnyResponse, error) {
+		ctx, cancel := context.WithTimeout(ctx, callPatience)
+		defer cancel()
+		request.Header().Set("Authorization", "Bearer "+string(b))
+		return next(ctx, request)
+	}
+}
+
+func (b bearer) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
+		conn := next(ctx, spec)
+		conn.RequestHeader().Set("Authorization", "Bearer "+string(b))
+		return conn
+	}
+}
+
+func (b bearer) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return next
 }
 
 // secret finds the token: in --token-file, the environment, the service's directory, or
@@ -116,7 +137,7 @@ func (o *callerOptions) explained(err error) error {
 	for _, detail := range failed.Details() {
 		if value, broken := detail.Value(); broken == nil {
 			if refusal, ok := value.(*adminv1.Refusal); ok {
-				return fmt.Errorf("refused: %s: %s; %s", refusal.Code, printable(failed.Message()), printable(refusal.Action))
+				return &refusedError{refusal.Code, fmt.Sprintf("refused: %s: %s; %s", refusal.Code, printable(failed.Message()), printable(refusal.Action))}
 			}
 		}
 	}
@@ -129,6 +150,17 @@ func (o *callerOptions) explained(err error) error {
 		return errors.New("interrupted before there was an answer")
 	}
 	return fmt.Errorf("%s: %s; is this the admin API of a callboard? --admin gives another address", failed.Code(), printable(failed.Message()))
+}
+
+// refusedError is a refusal of the service, with its code.
+type refusedError struct{ code, text string }
+
+func (e *refusedError) Error() string { return e.text }
+
+// refusedAs is whether the service has refused a call with the code.
+func refusedAs(err error, code string) bool {
+	refused, ok := errors.AsType[*refusedError](err)
+	return ok && refused.code == code
 }
 
 // print shows an answer as JSON, or as the table that fill makes.

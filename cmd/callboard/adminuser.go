@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -13,7 +14,7 @@ import (
 func newUser() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "user",
-		Short:   "Look at users of a running service, and close their sessions",
+		Short:   "Look at users of a running service, and act on them",
 		Example: "  callboard user list\n  callboard user show 2",
 
 		SuggestionsMinimumDistance: 2,
@@ -21,7 +22,7 @@ func newUser() *cobra.Command {
 		Args: unknownCommand,
 		RunE: help,
 	}
-	cmd.AddCommand(newUserList(), newUserShow(), newUserClose())
+	cmd.AddCommand(newUserList(), newUserShow(), newUserClose(), newUserBlock(), newUserUnblock(), newUserForgetDevice(), newUserTrim())
 	return cmd
 }
 
@@ -32,19 +33,28 @@ func newUserList() *cobra.Command {
 	var o callerOptions
 	var prefix string
 	var limit int
+	var blocked bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the users who are active",
 		Long: `List the users who have an actor: those with a session, and those who were just
-written to. They are ordered by shard, and by id within one.`,
-		Example: "  callboard user list\n  callboard user list --prefix eu- --limit 0 -o json",
+written to. They are ordered by shard, and by id within one. With --blocked, list those
+who may not connect, ordered by id.`,
+		Example: "  callboard user list\n  callboard user list --blocked\n  callboard user list --prefix eu- --limit 0 -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case blocked && prefix != "":
+				return errors.New("--prefix does not go with --blocked: leave one of them out")
+			case blocked:
+				return listBlocked(cmd.Context(), &o, limit, cmd.OutOrStdout())
+			}
 			return listUsers(cmd.Context(), &o, prefix, limit, cmd.OutOrStdout())
 		},
 	}
 	o.report(cmd)
 	cmd.Flags().StringVar(&prefix, "prefix", "", "only users whose id begins so")
+	cmd.Flags().BoolVar(&blocked, "blocked", false, "list the users who are blocked")
 	cmd.Flags().IntVar(&limit, "limit", 100, "users at most; 0 for all")
 	return cmd
 }
@@ -135,6 +145,9 @@ func tableOfUser(t *table, found *adminv1.GetUserResponse) {
 	u, box := found.User, found.Inbox
 	t.row("user\t%s\nstate\t%s\nshard\t%d\nrestarts\t%d\nheld\t%d\nqueued\t%d",
 		u.User, dash(u.State), u.Shard, u.Restarts, u.Held, found.Queued)
+	if b := found.Block; b != nil {
+		t.row("blocked\t%s, by %s since %s: %s", until(b.UntilMs), dash(b.By), moment(b.AtMs), dash(b.Reason))
+	}
 	if box.Unknown != "" {
 		t.row("inbox\t%s", printable(box.Unknown))
 	} else {

@@ -15,6 +15,7 @@ import (
 	"callboard/actors"
 	"callboard/protocol"
 	"callboard/transport"
+	"callboard/transport/admin"
 )
 
 // serveOptions are the flags of serve.
@@ -31,6 +32,7 @@ type serveOptions struct {
 	inboxBytes     int
 	store          storeOptions
 	admin          adminOptions
+	settings       func() []admin.Setting // for GetConfig
 }
 
 func newServe() *cobra.Command {
@@ -51,13 +53,16 @@ uses it.
 
 Operators call the admin API at --admin, with the token that the first start writes
 into the file admin-token of that directory (with --store memory: of callboard in the
-user's cache directory). The commands user, session, tree, stats and drain, and send
-without --as, find it there.`,
+user's cache directory). The commands user, session, tree, stats, broadcast, config and
+drain, and send without --as, find it there.`,
 		Example: `  callboard serve
   callboard serve --listen 127.0.0.1:9000 --allow-origin https://app.example.org
   callboard serve --data /var/lib/callboard --retention-age 168h`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), &o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.settings = settingsOf(cmd.Flags())
+			return serve(cmd.Context(), &o)
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "address to listen on, host:port")
