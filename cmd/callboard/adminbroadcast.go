@@ -110,7 +110,7 @@ func (o *broadcastOptions) users(in io.Reader) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("--to-file: %w; give a file with a user on each line, or -", err)
 		}
-		defer file.Close()
+		defer func() { _ = file.Close() }() // it was only read
 		in = file
 	}
 	users, lines := o.to, bufio.NewScanner(in)
@@ -155,7 +155,7 @@ func (o *broadcastOptions) stream(ctx context.Context, client adminv1.AdminServi
 	case err != nil:
 		return o.explained(err)
 	}
-	defer stream.Close()
+	defer func() { _ = stream.Close() }() // it has said what there is to say
 	before, done := snapshot(t.sum), false
 	for stream.Receive() {
 		t.add(before, stream.Msg())

@@ -165,7 +165,7 @@ func TestComplaintsOfTheCallsSayWhatToDo(t *testing.T) {
 	_, _, caller := serveWithAdmin(t)
 	at := strings.Join(caller, " ")
 	bad := filepath.Join(t.TempDir(), "users")
-	if err := os.WriteFile(bad, []byte("a\nb b\n"), 0o600); err != nil {
+	if err := os.WriteFile(bad, []byte("a\nb c\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for line, words := range map[string][]string{

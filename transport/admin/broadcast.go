@@ -41,8 +41,7 @@ type broadcast struct {
 	message  protocol.Send // without a receiver
 	request  *adminv1.BroadcastRequest
 	progress *adminv1.BroadcastResponse
-	named    int   // of those refused
-	trouble  error // why it makes no sense to go on
+	named    int // of those refused
 }
 
 // delivery is what became of one message.

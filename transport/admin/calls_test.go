@@ -22,7 +22,7 @@ func (n *node) broadcast(request *adminv1.BroadcastRequest, options ...connect.C
 	n.t.Helper()
 	stream, err := n.as(operatorSecret, options...).Broadcast(n.t.Context(), request)
 	must(n.t, err)
-	defer stream.Close()
+	defer func() { _ = stream.Close() }() // it has said what there is to say
 	last := &adminv1.BroadcastResponse{}
 	for stream.Receive() {
 		refusals := last.Refusals
@@ -208,9 +208,11 @@ func TestBlockClosesKeepsOutAndIsShown(t *testing.T) {
 	if _, _, err := bob.ReadMessage(); !websocket.IsCloseError(err, int(protocol.CloseBlocked)) {
 		t.Errorf("%v", err)
 	}
-	if _, answer, err := websocket.DefaultDialer.Dial("ws://"+n.users+"/ws/bob", nil); err == nil || answer.StatusCode != http.StatusForbidden {
+	_, answer, err := websocket.DefaultDialer.Dial("ws://"+n.users+"/ws/bob", nil)
+	if err == nil || answer.StatusCode != http.StatusForbidden {
 		t.Errorf("connecting: %v", err)
 	}
+	answer.Body.Close()
 	look, err := n.as(viewerSecret).GetUser(t.Context(), &adminv1.GetUserRequest{User: "bob"})
 	must(t, err)
 	if look.Block.GetReason() != "spam" {
