@@ -11,6 +11,7 @@ import (
 
 	"callboard/actors/inbox"
 	"callboard/actors/inbox/inboxtest"
+	"callboard/actors/inbox/pebble/disktest"
 )
 
 // append1 is a batch with the next message of an inbox that has the given head.
@@ -19,18 +20,16 @@ func append1(user string, head, sum uint64) *inbox.Batch {
 }
 
 func TestAFailedSyncIsNotConfirmedAndTheOthersReadOn(t *testing.T) {
-	files := &faulty{FS: vfs.NewCrashableMem()}
+	files := disktest.New(vfs.NewCrashableMem())
 	s := openStore(t, "data", smallConfig(files))
 	bobs := inboxtest.Fill(t, s, "bob", 1, "hello")
 	inboxtest.Fill(t, s, "alice", 1, "hello")
-	files.mu.Lock()
-	files.broken = func(name string) error {
+	files.Break(func(name string) error {
 		if strings.HasPrefix(name, "sync ") {
 			return syscall.EIO
 		}
 		return nil
-	}
-	files.mu.Unlock()
+	})
 
 	err := s.Commit(append1("bob", 1, bobs[0].Sum))
 	if !errors.Is(err, syscall.EIO) || errors.Is(err, inbox.ErrFull) {
@@ -46,9 +45,7 @@ func TestAFailedSyncIsNotConfirmedAndTheOthersReadOn(t *testing.T) {
 		t.Errorf("bob's inbox, which nobody knows: %+v, %v", state, err)
 	}
 
-	files.mu.Lock()
-	files.broken = nil
-	files.mu.Unlock()
+	files.Break(nil)
 	if err := s.Commit(&inbox.Batch{}); err != nil {
 		t.Fatalf("the disk works again: %v", err)
 	}
@@ -62,23 +59,19 @@ func TestAFailedSyncIsNotConfirmedAndTheOthersReadOn(t *testing.T) {
 }
 
 func TestNothingReachesTheDiskAfterAFailure(t *testing.T) {
-	files := &faulty{FS: vfs.NewCrashableMem()}
+	files := disktest.New(vfs.NewCrashableMem())
 	s := openStore(t, "data", smallConfig(files))
 	big := inboxtest.Fill(t, s, "bob", 20, strings.Repeat("x", 2000)) // a flush is near
-	files.mu.Lock()
-	files.failures, files.err = 1, syscall.ENOSPC
-	files.mu.Unlock()
+	files.Fail(0, 1, syscall.ENOSPC)
 	if err := s.Commit(append1("bob", 20, big[19].Sum)); !errors.Is(err, inbox.ErrFull) {
 		t.Fatalf("Commit on a full disk: %v", err)
 	}
-	files.mu.Lock()
-	before := files.changes
-	files.mu.Unlock()
+	before := files.Changes()
 	if err := s.Close(); err == nil {
 		t.Error("Close of a store that lost something says nothing")
 	}
-	if files.changes != before {
-		t.Errorf("%d changes were tried after the one that failed", files.changes-before)
+	if files.Changes() != before {
+		t.Errorf("%d changes were tried after the one that failed", files.Changes()-before)
 	}
 }
 
@@ -129,7 +122,7 @@ func TestMovesAloneSurviveTheProcess(t *testing.T) {
 }
 
 func TestConfirmedMovesSurviveAFailureOfTheDisk(t *testing.T) {
-	files := &faulty{FS: vfs.NewCrashableMem()}
+	files := disktest.New(vfs.NewCrashableMem())
 	s := openStore(t, "data", smallConfig(files))
 	inboxtest.Fill(t, s, "bob", 3, "hello")
 	inboxtest.Fill(t, s, "alice", 3, "hello")
@@ -137,9 +130,7 @@ func TestConfirmedMovesSurviveAFailureOfTheDisk(t *testing.T) {
 	if err := s.Commit(&inbox.Batch{Moves: []inbox.Move{move}}); err != nil {
 		t.Fatal(err)
 	}
-	files.mu.Lock()
-	files.failures, files.err = 1, syscall.EIO
-	files.mu.Unlock()
+	files.Fail(0, 1, syscall.EIO)
 	if err := s.Commit(&inbox.Batch{}); err == nil {
 		t.Fatal("the probe of a disk that fails succeeded")
 	}
@@ -153,18 +144,16 @@ func TestConfirmedMovesSurviveAFailureOfTheDisk(t *testing.T) {
 
 func TestACommitThatWaitsForAFlushThatFailsReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		files := &faulty{FS: vfs.NewCrashableMem()}
+		files := disktest.New(vfs.NewCrashableMem())
 		s := openStore(t, "data", smallConfig(files))
 		fail := make(chan struct{})
-		files.mu.Lock()
-		files.broken = func(name string) error {
+		files.Break(func(name string) error {
 			if strings.HasPrefix(name, "create ") && strings.HasSuffix(name, ".sst") {
 				<-fail
 				return syscall.EIO
 			}
 			return nil
-		}
-		files.mu.Unlock()
+		})
 
 		result := make(chan error, 1)
 		confirmed := uint64(0)
@@ -184,9 +173,7 @@ func TestACommitThatWaitsForAFlushThatFailsReturns(t *testing.T) {
 		if err := <-result; !errors.Is(err, syscall.EIO) {
 			t.Errorf("%v", err)
 		}
-		files.mu.Lock()
-		files.broken = nil
-		files.mu.Unlock()
+		files.Break(nil)
 		if err := s.Commit(&inbox.Batch{}); err != nil {
 			t.Error(err)
 		}
