@@ -49,6 +49,7 @@ type journal struct {
 	system  *System
 	batch   inbox.Batch
 	waiting []*commit // what batch is made of, oldest first
+	fences  []*fence  // to be answered when that is done
 	bytes   uint64
 	yields  int
 	timer   bool // a movesDue is on its way
@@ -66,6 +67,7 @@ func (j *journal) Receive(ctx actor.Context) {
 	case *actor.Started:
 	case *actor.Restarting:
 		j.abandon(ErrInternal)
+		j.answerFences(ctx) // the commit before one may be what it failed on
 		if j.failure != nil { // the probe may be what it failed on
 			j.system.after(probeEvery, ctx.Self(), msgProbe)
 		}
@@ -201,9 +203,17 @@ func (j *journal) refuse(msg *commit, why *Error) {
 // fence is behind all that the user's last actor had sent: once it is answered, the
 // store knows what of that is kept.
 func (j *journal) fence(ctx actor.Context, msg *fence) {
+	j.fences = append(j.fences, msg)
 	j.flush()
-	delete(j.barred, msg.user)
-	ctx.Send(msg.by, &fenced{msg.user})
+	j.answerFences(ctx)
+}
+
+func (j *journal) answerFences(ctx actor.Context) {
+	for _, msg := range j.fences {
+		delete(j.barred, msg.user)
+		ctx.Send(msg.by, &fenced{msg.user})
+	}
+	j.fences = nil
 }
 
 // failed notes that the store does not work, for those who ask whether the

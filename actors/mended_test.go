@@ -171,6 +171,29 @@ func TestProbeThatPanicsIsNotTheLast(t *testing.T) {
 	})
 }
 
+// A commit that panics while the journal looks at a fence takes the fence with it; who waits
+// for it is answered all the same.
+func TestFenceThatTheJournalFailsOnIsAnswered(t *testing.T) {
+	onDisk(t, Config{}, func(w *world) {
+		w.mail("bob", 1)
+		bob := w.device("bob", "phone")
+		bob.ack(1) // waits in the journal for a message to go along with
+		w.store.crashes(1)
+		w.crashOn("bob", "fatal")
+		alice := w.device("alice", "phone")
+		alice.sendID("bob", "fatal", "1")
+		synctest.Wait()
+		alice.sendID("bob", "hello", "2")
+		synctest.Wait()
+		if got := bob.conn.contents(); len(got) != 2 || got[1] != "hello" {
+			t.Errorf("bob got %q, want the message behind the one that was fatal", got)
+		}
+		if w.store.tries < 2 {
+			t.Error("no commit was tried while the fence waited: the test looks at nothing")
+		}
+	})
+}
+
 // An orderly stop loses no cursor.
 func TestCursorThatWaitsForACommitSurvivesAStop(t *testing.T) {
 	onDisk(t, Config{}, func(w *world) {
