@@ -136,6 +136,34 @@ func TestNamelessCursorSurvivesAFailure(t *testing.T) {
 	}
 }
 
+// What the failed actor did not come to note of the nameless device is noted when all
+// sessions are back, also if the last one of them is another device's.
+func TestNamelessCursorIsCaughtUpWhenAllAreBack(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		inBubble(t, Config{}, func(w *world) {
+			w.mail("bob", 3)
+			if first {
+				w.connect("bob")
+			}
+			w.device("bob", "phone")
+			w.device("bob", "tablet")
+			if !first {
+				w.connect("bob")
+			}
+			var once atomic.Bool
+			w.on(func(actor string, message any) {
+				if _, ok := message.(*ack); ok && actor == "bob" && once.CompareAndSwap(false, true) {
+					panic("crash on purpose")
+				}
+			})
+			time.Sleep(time.Second) // the session has told what was written, and was not heard
+			if got := w.store.cursor("bob", ""); got != 3 || !once.Load() {
+				t.Errorf("the shared cursor is %d, want 3, which is what was written; failed: %v", got, once.Load())
+			}
+		})
+	}
+}
+
 // What retention took does not fill the window of a session that attaches again.
 func TestSessionBehindAGapIsNotDeafAfterAFailure(t *testing.T) {
 	inBubble(t, Config{}, func(w *world) {

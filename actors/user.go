@@ -131,7 +131,9 @@ func (u *user) start(ctx actor.Context) {
 // harm if it comes twice for a session.
 func (u *user) attach(msg *attach) {
 	u.quiet = false
-	u.isBack(msg.session)
+	if u.isBack(msg.session) {
+		defer u.settleNameless()
+	}
 	switch {
 	case u.attachment(msg.session) != nil:
 	case u.broken != nil:
@@ -229,7 +231,9 @@ func (u *user) attachment(session *actor.PID) *attachment {
 }
 
 func (u *user) detach(msg *detach) {
-	u.isBack(msg.session)
+	if u.isBack(msg.session) {
+		defer u.settleNameless()
+	}
 	a := u.attachment(msg.session)
 	if a == nil {
 		return
@@ -264,10 +268,21 @@ func (u *user) ack(msg *ack) {
 	}
 }
 
-// isBack notes that a session of the last actor is accounted for.
-func (u *user) isBack(session *actor.PID) {
-	if len(u.awaited) > 0 {
-		u.awaited = slices.DeleteFunc(u.awaited, session.Equal)
+// isBack notes that a session of the last actor is accounted for, and whether it was
+// the last one of these.
+func (u *user) isBack(session *actor.PID) (last bool) {
+	if len(u.awaited) == 0 {
+		return false
+	}
+	u.awaited = slices.DeleteFunc(u.awaited, session.Equal)
+	return len(u.awaited) == 0
+}
+
+// settleNameless catches up on what settle has put off while sessions were awaited. A
+// nameless session may have said then what it has, and not say it again.
+func (u *user) settleNameless() {
+	if d := u.device(""); d != nil {
+		u.settle(d)
 	}
 }
 
