@@ -82,6 +82,7 @@ type Config struct {
 type hooks struct {
 	fault     func(actor string, message any) // called before an actor handles a message; may panic
 	unhandled func(actor string, message any) // a message that no actor should get
+	exact     bool                            // no rest varies
 }
 
 // withDefaults fills in what was left zero and checks the rest.

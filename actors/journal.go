@@ -67,7 +67,7 @@ func (j *journal) Receive(ctx actor.Context) {
 	case *actor.Started:
 	case *actor.Restarting:
 		j.abandon(ErrInternal)
-		j.answerFences(ctx) // the commit before one may be what it failed on
+		j.answerFences(ctx)   // the commit before one may be what it failed on
 		if j.failure != nil { // the probe may be what it failed on
 			j.system.after(probeEvery, ctx.Self(), msgProbe)
 		}

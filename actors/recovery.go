@@ -106,6 +106,9 @@ func (s *shard) recover(ctx actor.Context, e *entry) {
 	intensity := s.system.config.Intensity
 	failures := e.failed(s.system.now(), intensity.Window)
 	rest := intensity.park(failures)
+	if s.system.config.hooks.exact {
+		rest = intensity.exactly(failures)
+	}
 	if rest == 0 {
 		s.fence(ctx, e)
 		return

@@ -44,6 +44,12 @@ type Intensity struct {
 // at once. The rest varies by a quarter either way, so that users which failed
 // together do not come back together.
 func (i Intensity) park(failures int) time.Duration {
+	d := i.exactly(failures)
+	return d*3/4 + rand.N(d/2+1)
+}
+
+// exactly is park without chance.
+func (i Intensity) exactly(failures int) time.Duration {
 	over := failures - i.Failures
 	if over <= 0 {
 		return 0
@@ -52,7 +58,7 @@ func (i Intensity) park(failures int) time.Duration {
 	if over < 32 && i.Park<<(over-1) > 0 {
 		d = min(i.Park<<(over-1), i.MaxPark)
 	}
-	return d*3/4 + rand.N(d/2+1)
+	return d
 }
 
 // supervisor applies the table to the children of one level.
