@@ -1,0 +1,111 @@
+package simulation
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"callboard/actors/inbox"
+	"callboard/actors/inbox/pebble"
+	"callboard/protocol"
+)
+
+// brittle is where actors fail by order: before they handle a message, or in the store.
+// The store itself is not hurt.
+type brittle struct {
+	*pebble.Store
+
+	node  *node
+	armed atomic.Int32 // number of orders
+	delay atomic.Int64 // that a commit takes
+
+	mu     sync.Mutex
+	orders []*order // guarded by mu
+}
+
+var _ inbox.Store = (*brittle)(nil)
+
+// order has an actor fail, after some messages, so many times in a row.
+type order struct {
+	where string // the beginning of an actor's name, or "commit", "committed", "read"
+	after int
+	times int
+}
+
+func (b *brittle) arm(o *order) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.orders = append(b.orders, o)
+	b.armed.Store(int32(len(b.orders)))
+}
+
+func (b *brittle) disarm() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.orders = nil
+	b.armed.Store(0)
+}
+
+func (b *brittle) slow(delay time.Duration) { b.delay.Store(int64(delay)) }
+
+// fault is called before an actor handles a message.
+func (b *brittle) fault(actor string, message any) {
+	if b.armed.Load() == 0 {
+		return
+	}
+	kind := fmt.Sprintf("%T", message)
+	if strings.HasPrefix(kind, "*actor.") && (kind != "*actor.Started" || strings.HasPrefix(actor, "gateway/")) {
+		return // the life of an actor is protoactor's; there is nothing of ours to fail there
+	}
+	b.at(actor, kind)
+}
+
+// at fails if there is an order to.
+func (b *brittle) at(where, what string) {
+	if b.armed.Load() > 0 && b.due(where) {
+		r := b.node.run
+		r.troubled()
+		r.mu.Lock()
+		r.note("%s fails on %s", where, what)
+		r.mu.Unlock()
+		panic("by order")
+	}
+}
+
+func (b *brittle) due(where string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, o := range b.orders {
+		if !strings.HasPrefix(where, o.where) {
+			continue
+		}
+		if o.after--; o.after >= 0 {
+			continue
+		}
+		if o.times--; o.times <= 0 {
+			b.orders = append(b.orders[:i:i], b.orders[i+1:]...)
+			b.armed.Store(int32(len(b.orders)))
+		}
+		return true
+	}
+	return false
+}
+
+// Commit implements inbox.Store. It takes its time, and fails before or after.
+func (b *brittle) Commit(batch *inbox.Batch) error {
+	b.at("commit", "")
+	time.Sleep(time.Duration(b.delay.Load()))
+	err := b.Store.Commit(batch)
+	if err == nil {
+		b.at("committed", "")
+	}
+	return err
+}
+
+// Read implements inbox.Store.
+func (b *brittle) Read(user protocol.UserID, after uint64, maxEntries, maxBytes int) ([]inbox.Entry, error) {
+	b.at("read", "")
+	return b.Store.Read(user, after, maxEntries, maxBytes)
+}

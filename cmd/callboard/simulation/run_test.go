@@ -1,0 +1,191 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"callboard/actors"
+	"callboard/protocol"
+)
+
+// run is the run of one seed, in a bubble of its own.
+type run struct {
+	seed      uint64
+	rng       *rand.Rand // decides what happens; the plan is the same for each run of a seed
+	plan      []string   // names of operations
+	users     []string
+	clients   []*client
+	config    actors.Config
+	retention int // messages that an inbox keeps; 0: all
+	slog      *slog.Logger
+	began     time.Time
+	texts     int
+	posted    []*attempt // by the operator, with an id, to be sent again
+	asks      sync.WaitGroup
+
+	mu          sync.Mutex // guards what follows, and what conn, client and ledger have
+	node        *node
+	conns       []*conn
+	ledger      *ledger
+	covered     map[string]uint64 // by user: what the nameless device has had
+	sure        map[string]uint64 // by user: what the service knows that the nameless device has
+	lastTrouble time.Time
+	log         []string
+	fault       string // the first promise that was broken
+	over        bool   // what happens now is not part of the log
+}
+
+// simulate runs a seed.
+func simulate(t *testing.T, seed uint64) (r *run) {
+	t.Helper()
+	defer func() {
+		if hung := recover(); hung != nil { // synctest's, when nobody can go on
+			r.fault = or(r.fault, fmt.Sprint(hung))
+		}
+	}()
+	synctest.Test(t, func(*testing.T) {
+		r = newRun(seed)
+		r.start(vfs.NewCrashableMem())
+		for range 30 + r.rng.IntN(100) {
+			if r.step(); r.broken() {
+				break
+			}
+		}
+		if !r.broken() {
+			r.settle()
+		}
+		r.close()
+	})
+	return r
+}
+
+func newRun(seed uint64) *run {
+	r := &run{
+		seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), began: time.Now(),
+		covered: map[string]uint64{}, sure: map[string]uint64{},
+	}
+	r.ledger = newLedger(r)
+	r.slog = slog.New(logHandler{r})
+	r.config = actors.Config{
+		Shards: 1 + r.rng.IntN(4), MaxInFlight: 1 + r.rng.IntN(8), IdleAfter: 2 * time.Second,
+		PingInterval: 5003 * time.Millisecond, CloseTimeout: 1009 * time.Millisecond,
+		Intensity: actors.Intensity{Failures: 2, Window: time.Second, Park: 100 * time.Millisecond, MaxPark: 2 * time.Second},
+	}
+	if r.rng.IntN(6) == 0 {
+		r.retention = 5 + r.rng.IntN(20)
+	}
+	if r.rng.IntN(6) == 0 {
+		r.config.MaxInboxEntries = 5 + r.rng.IntN(30)
+	}
+	r.cast()
+	r.note("seed %d: %d shards, %d sends in flight, retention %d, inbox limit %d",
+		seed, r.config.Shards, r.config.MaxInFlight, r.retention, r.config.MaxInboxEntries)
+	return r
+}
+
+// cast makes the users and their programs.
+func (r *run) cast() {
+	for u := range 2 + r.rng.IntN(3) {
+		user := fmt.Sprint("u", u)
+		r.users = append(r.users, user)
+		for _, c := range []*client{
+			{device: "phone"}, {device: "tablet"}, {}, {seed: true, device: "1"}, {seed: true, device: "2"},
+		} {
+			c.run, c.user = r, user
+			c.eager = r.rng.IntN(2) == 0
+			c.own = r.rng.IntN(3) == 0
+			c.window = []uint32{1, 2, 3, 8, 64}[r.rng.IntN(5)]
+			if r.rng.IntN(4) > 0 || c.device == "phone" {
+				r.clients = append(r.clients, c)
+			}
+		}
+	}
+}
+
+// step lets one thing happen.
+func (r *run) step() {
+	o := pick(r.rng)
+	r.plan = append(r.plan, o.name)
+	o.do(r)
+	if r.rng.IntN(2) == 0 {
+		synctest.Wait()
+	}
+	r.resurrect()
+}
+
+// settle ends all trouble, and then everything has to be as it was promised.
+func (r *run) settle() {
+	r.calm()
+	for _, check := range []func(){r.answered, r.reachable, r.complete, r.empty, r.lasting} {
+		if check(); r.broken() {
+			return
+		}
+	}
+}
+
+// close lets everything end; the bubble fails if anything stays.
+func (r *run) close() {
+	r.mu.Lock()
+	n := r.node
+	r.over = true
+	r.mu.Unlock()
+	switch {
+	case n == nil || n.ended:
+	case n.system != nil:
+		n.end(false)
+	default:
+		_ = n.store.Close() // the fault is known
+	}
+	r.asks.Wait()
+	time.Sleep(10 * time.Second) // protoactor's throttle of dead letters takes its time
+}
+
+// ask does something that waits for an answer, beside what happens else.
+func (r *run) ask(question func(ctx context.Context, n *node)) {
+	n := r.node
+	r.asks.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		question(ctx, n)
+	})
+}
+
+// post sends a message as the operator does.
+func (r *run) post(a *attempt) {
+	r.mu.Lock()
+	r.note("the operator sends %s", a)
+	r.ledger.tried(a)
+	r.mu.Unlock()
+	r.ask(func(ctx context.Context, n *node) {
+		sent, err := n.system.Send(ctx, &protocol.Send{Id: a.id, Sender: a.sender, Receiver: a.receiver, Content: a.content})
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		switch {
+		case n.dead:
+		case err != nil:
+			r.note("the operator is told of %s: %v", a, err)
+		case a.id != "":
+			r.ledger.confirmed(a.sender, a.id, sent.Seq)
+		default:
+			r.ledger.sends[keyOf(a.sender, "", a.content)].sure = true
+		}
+	})
+}
+
+// text is a content that no other message has.
+func (r *run) text(longest int) string {
+	r.texts++
+	b := fmt.Appendf(nil, "message %d ", r.texts)
+	for range r.rng.IntN(longest) {
+		b = append(b, byte('a'+len(b)%26))
+	}
+	return string(b)
+}
