@@ -85,6 +85,7 @@ func (r *run) reachable() {
 	if r.broken() {
 		return
 	}
+	r.talks()
 	for i, c := range r.clients {
 		for _, user := range []string{c.user, r.users[i%len(r.users)]} {
 			a := &attempt{sender: c.user, receiver: user, id: c.String() + "-probe-" + user, content: r.text(5)}
@@ -99,6 +100,15 @@ func (r *run) reachable() {
 	}
 	synctest.Wait()
 	r.audit()
+}
+
+// talks has many messages and acknowledgements wait for one commit.
+func (r *run) talks() {
+	for range 3 {
+		talk(r)
+	}
+	r.node.brittle.slow(0)
+	time.Sleep(5 * time.Second)
 }
 
 // complete: every device has everything.
