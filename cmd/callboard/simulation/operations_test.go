@@ -177,7 +177,14 @@ func comeAtTheLastMoment(r *run) {
 		for range r.rng.IntN(6) {
 			runtime.Gosched()
 		}
-		r.post(&attempt{sender: "operator", receiver: user, content: r.text(30)})
+		a := &attempt{sender: "operator", receiver: user, content: r.text(30)}
+		if c := r.anybody(); r.rng.IntN(2) == 0 {
+			c.ids++
+			a.sender, a.id = c.user, fmt.Sprintf("%s-%d", c, c.ids)
+			c.send(a)
+		} else {
+			r.post(a)
+		}
 	}
 }
 

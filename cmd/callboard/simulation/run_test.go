@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -148,11 +149,14 @@ func (r *run) close() {
 	time.Sleep(10 * time.Second) // protoactor's throttle of dead letters takes its time
 }
 
+// patience is how long an answer is waited for.
+const patience = 10 * time.Second
+
 // ask does something that waits for an answer, beside what happens else.
 func (r *run) ask(question func(ctx context.Context, n *node)) {
 	n := r.node
 	r.asks.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		question(ctx, n)
 	})
@@ -170,6 +174,9 @@ func (r *run) post(a *attempt) {
 		defer r.mu.Unlock()
 		switch {
 		case n.dead:
+		case errors.Is(err, context.DeadlineExceeded) && n == r.node && !n.ended && !n.failing &&
+			n.brittle.delay.Load() == 0 && time.Since(r.lastTrouble) > patience+recovery:
+			r.breaks("the operator is not told what became of %s", a)
 		case err != nil:
 			r.note("the operator is told of %s: %v", a, err)
 		case a.id != "":

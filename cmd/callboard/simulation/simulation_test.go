@@ -18,7 +18,7 @@ var (
 	oneSeed = flag.Int64("simulation.seed", -1, "run this seed alone, again and again until it fails, and write down what happens")
 	tries   = flag.Int("simulation.tries", 100, "how often to run the seed of -simulation.seed at most")
 	from    = flag.Int("simulation.from", 0, "the first seed")
-	seeds   = flag.Int("simulation.seeds", defaultSeeds(), "how many seeds to run; the default is SIMULATION_SEEDS, or 1000, and under the race detector 100")
+	seeds   = flag.Int("simulation.seeds", defaultSeeds(), "how many seeds to run; the default is SIMULATION_SEEDS, or 1000, and under the race detector 40")
 	all     = flag.Bool("simulation.all", false, "go on after a seed that fails, and count")
 )
 
@@ -27,7 +27,7 @@ func defaultSeeds() int {
 		return n
 	}
 	if underRace {
-		return 100
+		return 40
 	}
 	return 1000
 }
@@ -87,7 +87,10 @@ func replay(t *testing.T, seed uint64) {
 // The plan of a seed is always the same. What comes of it is nearly always, and the log says how
 // often; doc.go says why not always.
 func TestASeedHasOnePlan(t *testing.T) {
-	const runs = 20
+	runs := 20
+	if underRace {
+		runs = 5
+	}
 	same := 0
 	for seed := range uint64(runs) {
 		first, again := simulate(t, seed), simulate(t, seed)
