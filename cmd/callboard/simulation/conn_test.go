@@ -22,7 +22,7 @@ type conn struct {
 
 	waiting []any // written and not flushed: a copy of a protocol.Message, or actors.Control
 	bytes   int   // of waiting and leaving
-	leaving []any // lent to the network, which has not taken it
+	leaving []any // on its way out, and not taken by the network
 	stalled bool  // the network takes nothing
 	flusher *actors.Link
 	expiry  *time.Timer // the network has taken nothing for the write timeout
@@ -146,7 +146,7 @@ func (c *conn) Flush(link *actors.Link) bool {
 		go link.Flushed(net.ErrClosed)
 		return false
 	}
-	c.leaving, c.waiting = c.waiting, nil
+	c.leaving, c.waiting = append(c.leaving, c.waiting...), nil
 	if c.stalled {
 		c.take(c.rng.IntN(len(c.leaving) + 1))
 		c.flusher = link

@@ -1,6 +1,9 @@
 package simulation
 
-import "errors"
+import (
+	"errors"
+	"os"
+)
 
 // The network between the session and its peer.
 
@@ -12,11 +15,15 @@ func (c *conn) release(err error) {
 	c.flusher = nil
 	if link != nil {
 		c.expiry.Stop()
-		if err == nil {
+		switch {
+		case err == nil:
 			c.take(len(c.leaving))
 			c.bytes = 0
+		case errors.Is(err, os.ErrDeadlineExceeded): // what is leaving stays first in the row
+			c.stalled = c.rng.IntN(2) == 0
+		default:
+			c.leaving = nil
 		}
-		c.leaving = nil
 	}
 	c.run.mu.Unlock()
 	if link != nil {
