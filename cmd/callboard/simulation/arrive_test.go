@@ -86,13 +86,13 @@ func (c *conn) begins(cursor uint64) {
 		}
 	} else if c.hello == nil || c.hello.Cursor == nil {
 		for _, other := range r.conns {
-			if other != c && other.alive() && other.client.user == c.client.user && other.client.seed && other.taken > 0 {
+			if other != c && other.alive() && !other.parting && other.client.user == c.client.user && other.client.seed && other.taken > 0 {
 				had = min(had, other.taken)
 			}
 		}
 	}
-	if r.retention > 0 && had == 0 {
-		had = cursor // a device that is new begins with what is left
+	if r.retention > 0 && c.sureThen == 0 {
+		had = cursor // a device that is new to the service begins with what is left
 		if c.client.conn == c {
 			c.client.received = max(c.client.received, cursor)
 		}

@@ -35,7 +35,9 @@
 //   - Nothing is made up, changed or doubled. Each entry was sent to that inbox, with that content,
 //     and (sender, id) is there once; a repetition is told the same place.
 //   - Said plainly. In V1 every SEND of a session that lives has one answer; in the seed's dialect what is not kept
-//     was refused. A gap is told only where retention takes messages.
+//     was refused. A gap is told only where retention takes messages, and always to a device that the service knew
+//     for sure; one that is new to it, or that it knew of for less than a moment before the machine
+//     ended, begins with what is left.
 //   - Bounded. No more than the window is on its way to a session, no more sends of a session
 //     than MaxInFlight wait for their answer.
 //   - Nobody is deaf. When the trouble is over every program can connect, is heard, and gets its inbox to the end.

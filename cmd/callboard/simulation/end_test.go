@@ -111,10 +111,15 @@ func (r *run) talks() {
 	time.Sleep(5 * time.Second)
 }
 
-// complete: every device has everything.
+// complete: every device has everything, on one session.
 func (r *run) complete() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for _, n := range r.conns {
+		if n.alive() && n.client.named() && n.client.conn != n {
+			r.breaks("%s is still there, and %s has taken its place", n.name, n.client.conn.name)
+		}
+	}
 	for _, c := range r.clients {
 		head := r.ledger.box(c.user).head
 		switch {

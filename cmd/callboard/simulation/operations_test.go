@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"testing/synctest"
 	"time"
 
@@ -28,6 +27,7 @@ func operations() []operation {
 		{"send as the operator", 6, sendAsOperator},
 		{"talk", 4, talk},
 		{"come at the last moment", 2, comeAtTheLastMoment},
+		{"part those who share a cursor", 2, part},
 		{"read and acknowledge", 14, func(r *run) { r.anybody().readSome(1 + r.rng.IntN(20)) }},
 		{"stall", 5, func(r *run) { r.anybody().stall() }},
 		{"release", 8, func(r *run) { r.anybody().release() }},
@@ -131,60 +131,6 @@ func send(r *run) {
 			a.id = fmt.Sprintf("%s-%d", c, c.ids)
 		}
 		c.send(a)
-	}
-}
-
-// talk has programs write to a user whose devices acknowledge one message after the other.
-func talk(r *run) {
-	user := r.users[r.rng.IntN(len(r.users))]
-	slow := r.rng.IntN(2) == 0
-	if slow {
-		slowDisk(r)
-	}
-	for range 2 + r.rng.IntN(8) {
-		from := r.anybody()
-		a := &attempt{sender: from.user, receiver: user, content: r.text(30)}
-		from.ids++
-		a.id = fmt.Sprintf("%s-%d", from, from.ids)
-		from.send(a)
-		synctest.Wait()
-		for _, c := range r.clients {
-			if c.user == user {
-				c.readSome(1)
-			}
-		}
-		synctest.Wait()
-	}
-	if slow {
-		r.node.brittle.slow(0)
-	}
-}
-
-// comeAtTheLastMoment writes to a user who has no session when its actor is about to leave.
-func comeAtTheLastMoment(r *run) {
-	user := r.users[r.rng.IntN(len(r.users))]
-	for _, c := range r.clients {
-		if c.user == user {
-			c.cut()
-		}
-	}
-	time.Sleep(2 * r.config.IdleAfter) // now nobody waits to leave, and the clock for it stands
-	r.post(&attempt{sender: "operator", receiver: user, content: r.text(30)})
-	synctest.Wait()
-	const ticks = 8 // of that clock, from when a user has nothing to do to when it is asked
-	time.Sleep(r.config.IdleAfter / ticks * time.Duration(ticks+r.rng.IntN(2)))
-	for range 1 + r.rng.IntN(8) {
-		for range r.rng.IntN(6) {
-			runtime.Gosched()
-		}
-		a := &attempt{sender: "operator", receiver: user, content: r.text(30)}
-		if c := r.anybody(); r.rng.IntN(2) == 0 {
-			c.ids++
-			a.sender, a.id = c.user, fmt.Sprintf("%s-%d", c, c.ids)
-			c.send(a)
-		} else {
-			r.post(a)
-		}
 	}
 }
 
