@@ -56,6 +56,11 @@ func (c *conn) welcome(m *protocol.Connect) {
 		r.breaks("%s is welcomed twice", c.name)
 	}
 	c.welcomed = true
+	if b := r.ledger.box(c.client.user); m.Epoch == 0 || b.epoch != 0 && b.epoch != m.Epoch {
+		r.breaks("%s is told of epoch %d, and was told of %d before", c.name, m.Epoch, b.epoch)
+	} else if m.Head > 0 {
+		b.epoch = m.Epoch
+	}
 	if m.Head < c.headThen || m.Head < cursor {
 		r.breaks("%s is told that the inbox ends at %d, and %d was known to be in it, and it goes on behind %d", c.name, m.Head, c.headThen, cursor)
 	}

@@ -60,7 +60,7 @@ func (c *client) connect() {
 		n.window = int(c.window)
 		if c.own {
 			cursor := c.received
-			n.hello.Cursor = &cursor
+			n.hello.Cursor, n.hello.Epoch = &cursor, r.ledger.box(c.user).epoch
 			if !c.named() {
 				r.sure[c.user] = min(r.sure[c.user], cursor)
 			}

@@ -49,7 +49,7 @@ func (c *client) closeInOrder() {
 	if n := c.conn; n.alive() {
 		c.run.note("%s sends CLOSE", n.name)
 		n.post(func(link *actors.Link) bool {
-			link.Close()
+			link.Close(protocol.CloseNormal, "")
 			return true
 		})
 		n.closing = true

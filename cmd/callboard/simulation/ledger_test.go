@@ -33,6 +33,7 @@ type box struct {
 	head    uint64 // newest that anybody was told of
 	entries map[uint64]*protocol.Receive
 	told    map[uint64]sendKey
+	epoch   uint32 // that the numbers belong to, as somebody was told
 	gone    uint64 // up to here retention has taken messages, as somebody was told
 }
 
