@@ -106,6 +106,7 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.fenced(ctx, msg)
 	case *wrapUpShard:
 		s.wrapUp(ctx)
+	case *actor.DeadLetterResponse: // who was asked to wrap up has left in between: Terminated says so
 	case *wrappedUp:
 		s.wrappedUp(ctx, s.users[msg.user])
 
