@@ -19,6 +19,7 @@ type brittle struct {
 
 	node  *node
 	armed atomic.Int32 // number of orders
+	seen  atomic.Int64 // messages
 	delay atomic.Int64 // that a commit takes
 
 	mu     sync.Mutex
@@ -50,8 +51,13 @@ func (b *brittle) disarm() {
 
 func (b *brittle) slow(delay time.Duration) { b.delay.Store(int64(delay)) }
 
-// fault is called before an actor handles a message.
+// fault is called before an actor handles a message. Now and then it takes its time, which is until
+// all others have come to rest: else an actor that wakes another would be followed by that
+// one at once, and nobody would come between.
 func (b *brittle) fault(actor string, message any) {
+	if every := b.node.run.slowEvery; every > 0 && b.seen.Add(1)%every == 0 {
+		time.Sleep(time.Nanosecond)
+	}
 	if b.armed.Load() == 0 {
 		return
 	}

@@ -20,6 +20,11 @@ func (r *run) calm() {
 	for _, c := range r.clients {
 		c.release()
 	}
+	for _, n := range r.conns { // a shared cursor waits for a session that nobody looks at any more
+		if !n.client.named() && n.client.conn != n {
+			n.breakOff()
+		}
+	}
 	time.Sleep(time.Minute)
 	synctest.Wait()
 }

@@ -25,7 +25,8 @@ type run struct {
 	users     []string
 	clients   []*client
 	config    actors.Config
-	retention int // messages that an inbox keeps; 0: all
+	retention int   // messages that an inbox keeps; 0: all
+	slowEvery int64 // each so many-th message takes a nanosecond; 0: none
 	slog      *slog.Logger
 	began     time.Time
 	texts     int
@@ -86,6 +87,7 @@ func newRun(seed uint64) *run {
 	if r.rng.IntN(6) == 0 {
 		r.config.MaxInboxEntries = 5 + r.rng.IntN(30)
 	}
+	r.slowEvery = []int64{0, 0, 0, 0, 0, 0, 1, 3}[r.rng.IntN(8)]
 	r.cast()
 	r.note("seed %d: %d shards, %d sends in flight, retention %d, inbox limit %d",
 		seed, r.config.Shards, r.config.MaxInFlight, r.retention, r.config.MaxInboxEntries)

@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"fmt"
-	"runtime"
 	"testing/synctest"
 	"time"
 )
@@ -49,9 +48,7 @@ func comeAtTheLastMoment(r *run) {
 	const ticks = 8 // of that clock, from when a user has nothing to do to when it is asked
 	time.Sleep(r.config.IdleAfter / ticks * time.Duration(ticks+r.rng.IntN(2)))
 	for range 1 + r.rng.IntN(8) {
-		for range r.rng.IntN(6) {
-			runtime.Gosched()
-		}
+		time.Sleep(time.Duration(r.rng.IntN(4)))
 		a := &attempt{sender: "operator", receiver: user, content: r.text(30)}
 		if c := r.anybody(); r.rng.IntN(2) == 0 {
 			c.ids++
