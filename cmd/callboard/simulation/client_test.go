@@ -85,8 +85,6 @@ func cursorText(hello *protocol.Connect) string {
 // attempt is one SEND on its way.
 type attempt struct {
 	sender, receiver, id, content string
-
-	passed bool // the service has it
 }
 
 // send sends a message through the client's connection.
@@ -115,7 +113,6 @@ func (c *client) send(a *attempt) {
 		passed := link.Send()
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		a.passed = passed
 		if passed && !c.seed && !n.parting && !n.node.dead && n.owed > r.config.MaxInFlight {
 			r.breaks("%s: %d sends wait for their answer, and %d may", n.name, n.owed, r.config.MaxInFlight)
 		}

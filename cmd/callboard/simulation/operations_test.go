@@ -121,7 +121,6 @@ func send(r *run) {
 		case kind < 2 && len(c.history) > 0:
 			old := c.history[which%len(c.history)]
 			again := *old
-			again.passed = false
 			a = &again
 		case kind == 2 && len(c.history) > 0:
 			old := c.history[which%len(c.history)]
