@@ -19,27 +19,32 @@ import (
 func BenchmarkRelay(b *testing.B) {
 	for _, window := range []int{1, 16, 64} {
 		b.Run(fmt.Sprintf("window=%d", window), func(b *testing.B) {
-			system := benchSystem(b)
-			got := make(chan struct{}, window)
-			alice := benchConnect(b, system, "alice", &fakeConn{keep: true})
-			benchConnect(b, system, "bob", &fakeConn{keep: true, onWrite: func(protocol.Message) { got <- struct{}{} }})
-
-			for range window {
-				got <- struct{}{}
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				<-got
-				next := alice.Next()
-				next.Receiver, next.Content = "bob", "hello i am alice"
-				if !alice.Send() {
-					b.Fatal("the session has ended")
-				}
-			}
-			for range window {
-				<-got
-			}
+			relay(b, benchSystem(b), window)
 		})
+	}
+}
+
+// relay sends from alice to bob, with so many under way at once.
+func relay(b *testing.B, system *System, window int) {
+	b.Helper()
+	got := make(chan struct{}, window)
+	alice := benchConnect(b, system, "alice", &fakeConn{keep: true})
+	benchConnect(b, system, "bob", &fakeConn{keep: true, onWrite: func(protocol.Message) { got <- struct{}{} }})
+
+	for range window {
+		got <- struct{}{}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		<-got
+		next := alice.Next()
+		next.Receiver, next.Content = "bob", "hello i am alice"
+		if !alice.Send() {
+			b.Fatal("the session has ended")
+		}
+	}
+	for range window {
+		<-got
 	}
 }
 
@@ -209,4 +214,57 @@ func BenchmarkUserMemory(b *testing.B) {
 		users++
 	}
 	b.ReportMetric(float64(heap()-before)/float64(users), "B/user")
+}
+
+// BenchmarkReaders is BenchmarkRelay/window=64 with somebody who looks on, and reads what
+// comes or has stalled.
+func BenchmarkReaders(b *testing.B) {
+	watch := func(b *testing.B, s *System) func(context.Context) error {
+		b.Helper()
+		w, err := s.Watch(EventFilter{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(w.Stop)
+		return func(ctx context.Context) error { _, _, err := w.Next(ctx); return err }
+	}
+	trace := func(user protocol.UserID) func(*testing.B, *System) func(context.Context) error {
+		return func(b *testing.B, s *System) func(context.Context) error {
+			b.Helper()
+			t, err := s.Trace(user, false)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(t.Stop)
+			return func(ctx context.Context) error { _, _, err := t.Next(ctx); return err }
+		}
+	}
+	for _, with := range []struct {
+		name  string
+		open  func(*testing.B, *System) func(context.Context) error
+		reads bool
+	}{
+		{"nobody", nil, false},
+		{"watch_read", watch, true},
+		{"watch_stalled", watch, false},
+		{"other_traced_read", trace("carol"), true},
+		{"other_traced_stalled", trace("carol"), false},
+		{"receiver_traced_read", trace("bob"), true},
+		{"receiver_traced_stalled", trace("bob"), false},
+	} {
+		b.Run(with.name, func(b *testing.B) {
+			system := benchSystem(b)
+			if with.open != nil {
+				next := with.open(b, system)
+				if with.reads {
+					go func() { // ends with the system
+						for err := error(nil); err == nil; {
+							err = next(context.Background())
+						}
+					}()
+				}
+			}
+			relay(b, system, 64)
+		})
+	}
 }

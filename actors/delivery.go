@@ -104,12 +104,17 @@ func (t *tail) keepFrom(seq uint64) {
 func (u *user) deliver(entries []*keep) {
 	behind := false
 	for _, k := range entries {
+		handed := false
 		for _, a := range u.sessions {
 			if a.sent+1 == k.message.Seq && a.room() {
 				u.pass(a, &k.message)
+				handed = true
 			} else {
 				behind = true
 			}
+		}
+		if !handed && u.system.traced(k.message.Sender, k.message.Receiver) {
+			u.waits(&k.message)
 		}
 	}
 	if !behind {
@@ -189,6 +194,7 @@ func (u *user) replay(a *attachment) bool {
 	}
 	if next > a.sent+1 {
 		u.root().Send(a.session, &gapped{protocol.Gap{First: a.sent + 1, Last: next - 1}})
+		u.gone(a, next-1)
 		a.sent = next - 1
 	}
 	for _, e := range entries {
@@ -203,5 +209,8 @@ func (u *user) replay(a *attachment) bool {
 // pass sends a message to a session.
 func (u *user) pass(a *attachment, m *protocol.Receive) {
 	a.took(m)
+	if u.system.traced(m.Sender, m.Receiver) {
+		u.handed(a, m)
+	}
 	u.root().Send(a.session, m)
 }

@@ -35,6 +35,9 @@
 // shard -> each session -> close frame. A client's own CLOSE ends its session alone,
 // when all that it had sent has been answered.
 //
+// Each of these steps is a [Hop] that a [Trace] of either user brings; what happens to
+// sessions and actors is an [Event] that a [Watch] brings.
+//
 // # Invariants
 //
 // Each names a test that shows it.

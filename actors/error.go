@@ -28,6 +28,7 @@ const (
 	CodeTooManyBlocked  protocol.ErrorCode = "too_many_blocked"
 	CodeDeviceConnected protocol.ErrorCode = "device_connected"
 	CodeUnseen          protocol.ErrorCode = "unseen"
+	CodeTooManyStreams  protocol.ErrorCode = "too_many_streams"
 )
 
 // What callers test for with errors.Is.
@@ -39,6 +40,7 @@ var (
 	ErrTooManyDevices  = &Error{protocol.CodeTooManyDevices, "the user has as many devices as one may have; connect under the name of one of them"}
 	ErrInternal        = &Error{protocol.CodeInternal, "the service failed while it handled this message; send it again under the same id"}
 	ErrConflict        = &Error{protocol.CodeConflict, "id: the sender has sent another message to this receiver under this id; give each message its own"}
+	ErrTooManyStreams  = &Error{CodeTooManyStreams, "as many watch this node, or trace on it, as may; end one of those first"}
 	ErrStorageFull     = &Error{protocol.CodeStorageFull, "the service has no room to keep messages; try again later"}
 
 	ErrBlocked         = &Error{protocol.CodeBlocked, "an operator has blocked this user; ask the operator"}

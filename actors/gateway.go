@@ -1,12 +1,15 @@
 package actors
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/google/btree"
+
+	"callboard/protocol"
 )
 
 const (
@@ -32,6 +35,7 @@ type gateway struct {
 	ticker *time.Timer
 
 	draining  bool
+	ending    bool         // a drain has begun, and its end has not been told
 	drainFrom []*actor.PID // still to be closed
 	drainStep int          // sessions for each step
 	drainEach time.Duration
@@ -139,6 +143,8 @@ func (g *gateway) drain(ctx actor.Context, msg *drain) {
 	}
 	if !g.draining {
 		g.draining = true
+		g.ending = true
+		g.tell(DrainBegun, fmt.Sprintf("%d sessions are closed over %s", g.count, msg.over))
 		for _, slot := range g.slots {
 			for _, session := range slot {
 				g.drainFrom = append(g.drainFrom, session)
@@ -172,10 +178,21 @@ func (g *gateway) finishDrain(ctx actor.Context) {
 	if !g.draining || g.count > 0 {
 		return
 	}
+	if g.ending {
+		g.ending = false
+		g.tell(DrainEnded, "no session is left")
+	}
 	for _, waits := range g.drainers {
 		ctx.Send(waits, msgDrained)
 	}
 	g.drainers = nil
+}
+
+// tell publishes how the drain goes.
+func (g *gateway) tell(kind EventKind, reason string) {
+	if g.system.watched() {
+		g.system.publish(Event{Kind: kind, Shard: -1, Code: protocol.CodeDraining, Reason: reason})
+	}
 }
 
 // sessionNumber reads a session's number out of the name that open has given.

@@ -71,6 +71,9 @@ func (s *session) attached(msg *attached) {
 	} else if msg.gap != nil {
 		s.gapped(msg.gap)
 	}
+	if s.link.system.watched() {
+		s.link.system.publish(s.about(SessionOpened))
+	}
 	s.link.settle(nil)
 	if s.link.abandoned.Load() { // asked after settle: Connect asks the other way round
 		s.end(protocol.CloseTryAgainLater, "connecting took too long")
@@ -110,6 +113,9 @@ func (s *session) gapped(gap *protocol.Gap) {
 // every client can read; a browser's cannot read an HTTP status.
 func (s *session) refused(msg *refused) {
 	if s.state == attaching || s.state == delivering && msg.lasting {
+		if why := msg.err; why.Code == protocol.CodeTooManySessions || why.Code == protocol.CodeTooManyDevices {
+			s.hitLimit(why.Code, why.Reason)
+		}
 		code := protocol.CloseTryAgainLater
 		if msg.err.Code == protocol.CodeBlocked {
 			code = protocol.CloseBlocked

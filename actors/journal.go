@@ -224,6 +224,9 @@ func (j *journal) failed(err error) {
 	j.system.log.Error("commit failed: messages are refused until the store works again",
 		slog.String("code", string(j.failure.Code)), slog.Any("error", err))
 	j.system.after(probeEvery, j.system.journal, msgProbe)
+	if j.system.watched() {
+		j.system.publish(Event{Kind: StoreFailed, Shard: -1, Code: j.failure.Code, Reason: err.Error()})
+	}
 }
 
 // probe asks the store whether it works again.
@@ -238,6 +241,9 @@ func (j *journal) probe(ctx actor.Context) {
 	j.failure = nil
 	j.system.storage.Store(nil)
 	j.system.log.Info("the store works again")
+	if j.system.watched() {
+		j.system.publish(Event{Kind: StoreWorks, Shard: -1})
+	}
 	for _, by := range j.barred {
 		ctx.Send(by, msgRetry)
 	}
@@ -257,7 +263,11 @@ func (k *keep) entry(user protocol.UserID) inbox.Append {
 
 // confirm tells the sender that the message is kept.
 func (k *keep) confirm(s *System) {
+	if s.traced(k.message.Sender, k.message.Receiver) {
+		s.hopOf(HopKept, &k.message, 0, "", "")
+	}
 	if k.answer != nil {
+		s.answered(&k.message)
 		s.root.Send(k.answer, sentFor(&k.message))
 	}
 }
@@ -265,6 +275,7 @@ func (k *keep) confirm(s *System) {
 // refuseAll tells the senders that their messages are not kept.
 func (s *System) refuseAll(entries []*keep, why *Error) {
 	for _, k := range entries {
+		s.refusedKept(&k.message, why)
 		if k.answer != nil {
 			s.root.Send(k.answer, k.refusal(why))
 		}

@@ -29,7 +29,7 @@ const maxFresh = 256
 // send gives a message the next number, unless it has one or may have none.
 func (u *user) send(ctx actor.Context, msg *protocol.Send) {
 	if u.broken != nil {
-		answer(ctx, refusal(msg, u.refusing()))
+		u.decline(ctx, msg, u.refusing())
 		return
 	}
 	if len(u.fresh) >= maxFresh {
@@ -39,11 +39,11 @@ func (u *user) send(ctx actor.Context, msg *protocol.Send) {
 		return
 	}
 	if u.fate != nil {
-		answer(ctx, refusal(msg, u.refusing()))
+		u.decline(ctx, msg, u.refusing())
 		return
 	}
 	if why := u.cannotKeep(msg); why != nil {
-		answer(ctx, refusal(msg, why))
+		u.decline(ctx, msg, why)
 		return
 	}
 	u.last++
@@ -55,12 +55,24 @@ func (u *user) send(ctx actor.Context, msg *protocol.Send) {
 	u.unseen += size
 	k.sum = u.sum
 	u.fresh = append(u.fresh, k)
+	if u.system.traced(m.Sender, m.Receiver) {
+		u.system.hopOf(HopNumbered, m, 0, "", "")
+	}
 	if msg.Id != "" {
 		if u.pending == nil {
 			u.pending = make(map[sendKey]*keep)
 		}
 		u.pending[sendKey{msg.Sender, msg.Id}] = k
 	}
+}
+
+// decline refuses a send.
+func (u *user) decline(ctx actor.Context, msg *protocol.Send, why *Error) {
+	u.system.refusedSend(msg, why)
+	if why.Code == protocol.CodeInboxFull {
+		u.system.hitLimit(why, u.id, 0)
+	}
+	answer(ctx, refusal(msg, why))
 }
 
 // refusing is what senders are told while nobody knows where the inbox ends.
@@ -149,24 +161,27 @@ func (u *user) repeated(ctx actor.Context, msg *protocol.Send) bool {
 	k := u.pending[sendKey{msg.Sender, msg.Id}]
 	if k != nil {
 		if k.message.Content != msg.Content {
-			answer(ctx, refusal(msg, ErrConflict))
+			u.decline(ctx, msg, ErrConflict)
 		} else if to := ctx.Sender(); to != nil {
 			if u.repeats == nil {
 				u.repeats = make(map[sendKey][]*actor.PID)
 			}
 			u.repeats[sendKey{msg.Sender, msg.Id}] = append(u.repeats[sendKey{msg.Sender, msg.Id}], to)
+			u.system.repeatedSend(&k.message)
 		}
 		return true
 	}
 	m, err := u.system.config.Store.Find(u.id, msg.Sender, msg.Id)
 	switch {
 	case err != nil, m != nil && m.Seq > u.head: // it may be there or not: nobody can say
-		answer(ctx, refusal(msg, u.refusing()))
+		u.decline(ctx, msg, u.refusing())
 	case m == nil:
 		return false
 	case m.Content != msg.Content:
-		answer(ctx, refusal(msg, ErrConflict))
+		u.decline(ctx, msg, ErrConflict)
 	default:
+		u.system.repeatedSend(m)
+		u.system.answered(m)
 		answer(ctx, sentFor(m))
 	}
 	return true
@@ -251,6 +266,7 @@ func (u *user) settlePending(entries []*keep) {
 		key := sendKey{k.message.Sender, k.message.Id}
 		delete(u.pending, key)
 		for _, to := range u.repeats[key] {
+			u.system.answered(&k.message)
 			u.root().Send(to, sentFor(&k.message))
 		}
 		delete(u.repeats, key)
@@ -293,6 +309,7 @@ func (u *user) abandoned() {
 	u.fresh, u.chores = nil, nil
 	for key, repeats := range u.repeats {
 		for _, to := range repeats {
+			u.system.refusedKept(&u.pending[key].message, why)
 			u.root().Send(to, u.pending[key].refusal(why))
 		}
 	}

@@ -93,6 +93,9 @@ func (l *Link) Send() bool {
 	o := l.next
 	o.send.Sender = string(l.user)
 	l.next = l.makeNext(o.send.Receiver)
+	if l.system.traced(o.send.Sender, o.send.Receiver) {
+		l.system.hopOfSend(HopRead, &o.send, sessionNumber(l.pid), l.device, "")
+	}
 	to := l.system.road(protocol.UserID(o.send.Receiver))
 	l.system.root.Send(to, &o.envelope)
 	return true
@@ -108,6 +111,7 @@ func (l *Link) makeNext(receiver string) *outgoing {
 // Refuse has the peer told that a frame of its was refused. It takes a credit,
 // as Send does.
 func (l *Link) Refuse(e *protocol.Error) bool {
+	l.refused(e)
 	return l.take() && l.post(&frameRefused{e})
 }
 

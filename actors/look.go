@@ -202,6 +202,11 @@ func (s *session) tellEnd() {
 		end.Remote = c.Describe().Remote
 	}
 	s.link.system.root.Send(s.road(), end)
+	if s.link.system.watched() {
+		e := s.about(SessionClosed)
+		e.Code, e.Close, e.Reason = s.code.Word(), s.code, s.reason
+		s.link.system.publish(e)
+	}
 }
 
 // StartDrain takes the node out of service, as Drain does, and does not wait for the

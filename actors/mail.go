@@ -37,9 +37,10 @@ type sender interface {
 
 // refuse answers a message that cannot be handled in the form that its sender
 // waits for. Messages that nobody waits for are passed over.
-func refuse(ctx sender, to *actor.PID, message any, why *Error) {
+func (s *System) refuse(ctx sender, to *actor.PID, message any, why *Error) {
 	switch msg := message.(type) {
 	case *protocol.Send:
+		s.refusedSend(msg, why)
 		if to != nil {
 			ctx.Send(to, refusal(msg, why))
 		}

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"callboard/protocol"
 )
 
 // The one recovery path. A user's actor that fails, or whose numbers were not kept,
@@ -25,11 +27,13 @@ func (s *shard) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, ch
 	wish, innocent := reason.(*replaceMe)
 	if innocent {
 		s.system.log.Info("user replaced", slog.String("user", string(userOf(child))), slog.Any("reason", wish.why))
+		s.tell(UserReplaced, userOf(child), "", wish.why.Error())
 	} else {
 		s.failed++
 		s.system.counts.failures.Add(1)
 		s.system.log.Error("user failed", slog.String("user", string(userOf(child))), slog.String("actor", child.GetId()),
 			slog.String("reason", fmt.Sprint(reason)), slog.String("message", kind(message)))
+		s.tell(UserFailed, userOf(child), protocol.CodeInternal, fmt.Sprint(reason))
 	}
 	if e := s.users[userOf(child)]; e != nil && e.pid == child {
 		e.state, e.innocent = recovering, innocent
@@ -38,7 +42,7 @@ func (s *shard) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, ch
 
 	msg, waits := restore(message)
 	if _, attaching := msg.(*attach); !attaching { // its session attaches again
-		refuse(system.Root, waits, msg, ErrInternal)
+		s.system.refuse(system.Root, waits, msg, ErrInternal)
 	}
 }
 
@@ -54,7 +58,9 @@ func (s *shard) terminated(ctx actor.Context, msg *actor.Terminated) {
 		s.succeed(ctx, e)
 	case active, recovering:
 		e.actor.abandoned()
-		e.hold(e.actor.box.Rest())
+		rest := e.actor.box.Rest()
+		s.system.mailHop(HopHeld, rest, "the receiver's actor is being replaced")
+		e.hold(rest)
 		s.recover(ctx, e)
 	case fencing, parked:
 	}
@@ -72,6 +78,9 @@ func (s *shard) succeed(ctx actor.Context, e *entry) {
 		}
 		return false
 	})
+	if e.state != leaving {
+		s.tell(UserRecovered, e.id, "", "")
+	}
 	if len(e.sessions) == 0 && len(e.held) == 0 {
 		delete(s.users, e.id)
 		s.order.Delete(e)
@@ -114,6 +123,7 @@ func (s *shard) recover(ctx actor.Context, e *entry) {
 		return
 	}
 	s.system.log.Warn("user parked", slog.String("user", string(e.id)), slog.Int("failures", failures), slog.Duration("for", rest))
+	s.tell(UserParked, e.id, protocol.CodeUnavailable, fmt.Sprintf("%d failures; it rests for %s", failures, rest))
 	e.state = parked
 	s.parked++
 	e.actor = nil
@@ -124,7 +134,7 @@ func (s *shard) recover(ctx actor.Context, e *entry) {
 	e.held = nil
 	for _, mail := range held {
 		msg, sender := restore(mail)
-		refuse(ctx, sender, msg, ErrUnavailable)
+		s.system.refuse(ctx, sender, msg, ErrUnavailable)
 	}
 	s.system.after(rest, ctx.Self(), &unpark{e.id})
 }
@@ -135,6 +145,14 @@ func (s *shard) unpark(ctx actor.Context, msg *unpark) {
 		return
 	}
 	s.parked--
+	s.tell(UserUnparked, e.id, "", "")
 	e.failedAt = s.system.now() // the window counts from here
 	s.fence(ctx, e)
+}
+
+// tell publishes what has become of a user's actor.
+func (s *shard) tell(kind EventKind, user protocol.UserID, code protocol.ErrorCode, reason string) {
+	if s.system.watched() {
+		s.system.publish(Event{Kind: kind, User: user, Code: code, Reason: reason})
+	}
 }

@@ -107,7 +107,7 @@ func (s *session) Receive(ctx actor.Context) {
 	case *pingReceived:
 		s.pong(msg)
 	case *peerFailed:
-		s.close(Control{Code: msg.code, Reason: msg.reason})
+		s.peerFailed(msg)
 	case *peerCloses:
 		s.closedByPeer(Control{Code: msg.code, Reason: msg.reason})
 	case *peerGone:
@@ -190,6 +190,7 @@ func (s *session) road() *actor.PID { return s.link.system.road(s.link.user) }
 // deliver writes a message, once: what a new actor of the user sends again is known.
 func (s *session) deliver(msg *protocol.Receive) {
 	if s.state != delivering || msg.Seq <= s.last {
+		s.dropped(msg)
 		return
 	}
 	s.last = msg.Seq
@@ -198,7 +199,30 @@ func (s *session) deliver(msg *protocol.Receive) {
 	} else {
 		s.owed += len(msg.Content)
 	}
-	s.wrote(s.conn.Write(msg))
+	waiting := s.conn.Write(msg)
+	if s.link.system.traced(msg.Sender, msg.Receiver) {
+		s.link.system.hopOf(HopWritten, msg, s.number, s.device(), "")
+	}
+	s.wrote(waiting)
+}
+
+// dropped notes that a traced message is not written.
+func (s *session) dropped(msg *protocol.Receive) {
+	if s.link.system.traced(msg.Sender, msg.Receiver) {
+		reason := "the session is " + s.state.String()
+		if s.state == delivering {
+			reason = "the session has had it before"
+		}
+		s.link.system.hopOf(HopDropped, msg, s.number, s.device(), reason)
+	}
+}
+
+// peerFailed: the reader has found that the peer breaks the protocol.
+func (s *session) peerFailed(msg *peerFailed) {
+	if msg.code == protocol.CloseTooBig {
+		s.hitLimit(protocol.CodeTooLarge, "a frame is longer than one may be")
+	}
+	s.close(Control{Code: msg.code, Reason: msg.reason})
 }
 
 // sent tells the peer, in V1, that its message is kept.
@@ -281,6 +305,7 @@ func (s *session) close(c Control) {
 	s.state, s.code, s.reason = closing, c.Code, c.Reason
 	if c.Drop {
 		s.last = s.taken // what waits is thrown away, and comes again
+		s.hitLimit(protocol.ErrorCode(c.Reason), "the client does not read, or does not answer its pings")
 	}
 	c.Op = OpClose
 	s.conn.Control(c)

@@ -127,16 +127,35 @@ func (s *shard) tend(ctx actor.Context, user protocol.UserID) {
 		// Users who connect are bounded by the number of connections and always
 		// let in; those who are only written to are bounded here.
 		if len(s.users) >= s.system.config.MaxUsers/s.system.config.Shards+1 {
-			refuse(ctx, ctx.Sender(), ctx.Message(), ErrTooManyUsers)
+			s.system.hitLimit(ErrTooManyUsers, user, 0)
+			s.system.refuse(ctx, ctx.Sender(), ctx.Message(), ErrTooManyUsers)
 			return
 		}
 		if s.stopping {
-			refuse(ctx, ctx.Sender(), ctx.Message(), ErrDraining)
+			s.system.refuse(ctx, ctx.Sender(), ctx.Message(), ErrDraining)
 			return
 		}
 		e = s.add(ctx, user)
 	}
+	if s.system.traces.Load() != nil {
+		s.passed(ctx, e)
+	}
 	s.forward(ctx, e)
+}
+
+// passed notes what forward is about to do with a send, if it is traced.
+func (s *shard) passed(ctx actor.Context, e *entry) {
+	msg, ok := ctx.Message().(*protocol.Send)
+	if !ok || !s.system.traced(msg.Sender, msg.Receiver) {
+		return
+	}
+	switch e.state {
+	case active:
+		s.system.hopOfSend(HopRouted, msg, 0, "", "")
+	case leaving, recovering, fencing:
+		s.system.hopOfSend(HopHeld, msg, 0, "", "the receiver's actor is "+e.state.String())
+	case parked: // it is refused
+	}
 }
 
 func (s *shard) add(ctx actor.Context, id protocol.UserID) *entry {
@@ -249,7 +268,7 @@ func (s *shard) forward(ctx actor.Context, e *entry) {
 	case leaving:
 		e.held = append(e.held, mailOf(ctx))
 	case parked:
-		refuse(ctx, ctx.Sender(), ctx.Message(), ErrUnavailable)
+		s.system.refuse(ctx, ctx.Sender(), ctx.Message(), ErrUnavailable)
 	}
 }
 
@@ -274,6 +293,7 @@ func (s *shard) start(ctx actor.Context, e *entry) {
 func (s *shard) release(ctx actor.Context, e *entry) {
 	held := e.held
 	e.held = nil
+	s.system.mailHop(HopRouted, held, "")
 	for _, mail := range held {
 		ctx.Send(e.pid, mail)
 	}

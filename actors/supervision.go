@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"callboard/protocol"
 )
 
 // Supervision, as data: what happens when an actor of a level fails, and why.
@@ -63,8 +65,8 @@ func (i Intensity) exactly(failures int) time.Duration {
 
 // supervisor applies the table to the children of one level.
 type supervisor struct {
-	level string
-	log   *slog.Logger
+	level  string
+	system *System
 }
 
 // HandleFailure implements actor.SupervisorStrategy.
@@ -72,9 +74,15 @@ func (s *supervisor) HandleFailure(_ *actor.ActorSystem, by actor.Supervisor, ch
 	_ *actor.RestartStatistics, reason, message any,
 ) {
 	row := supervision[s.level]
-	s.log.Error("actor failed", slog.String("level", s.level), slog.String("actor", child.GetId()),
+	s.system.log.Error("actor failed", slog.String("level", s.level), slog.String("actor", child.GetId()),
 		slog.String("directive", row.onFailure.String()),
 		slog.String("reason", fmt.Sprint(reason)), slog.String("message", kind(message)))
+	if s.system.watched() {
+		s.system.publish(Event{
+			Kind: ActorFailed, Shard: -1, Code: protocol.CodeInternal,
+			Reason: child.GetId() + ": " + fmt.Sprint(reason),
+		})
+	}
 	switch row.onFailure {
 	case actor.StopDirective:
 		by.StopChildren(child)
@@ -97,5 +105,11 @@ func (s *System) survive(ctx actor.Context, level string) {
 	s.log.Error("actor survived a panic", slog.String("level", level), slog.String("actor", ctx.Self().GetId()),
 		slog.String("reason", fmt.Sprint(reason)), slog.String("message", kind(ctx.Message())),
 		slog.String("stack", string(debug.Stack())))
-	refuse(ctx, ctx.Sender(), ctx.Message(), ErrInternal)
+	if s.watched() {
+		s.publish(Event{
+			Kind: ActorFailed, Shard: -1, Code: protocol.CodeInternal,
+			Reason: ctx.Self().GetId() + ": " + fmt.Sprint(reason) + "; it goes on, but for the message at hand",
+		})
+	}
+	s.refuse(ctx, ctx.Sender(), ctx.Message(), ErrInternal)
 }

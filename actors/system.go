@@ -24,7 +24,11 @@ type System struct {
 	root    *actor.RootContext
 	workers mailbox.Workers // run all actors
 
-	ring           atomic.Pointer[ring] // written by the registry
+	// Every message reads these, and hardly anybody writes them: they share a cache line.
+	ring    atomic.Pointer[ring]            // written by the registry
+	watches atomic.Pointer[readers[*Watch]] // nil: nobody watches
+	traces  atomic.Pointer[readers[*Trace]] // nil: nobody is traced
+
 	registry       *actor.PID
 	gateway        *actor.PID
 	doorkeeper     *actor.PID
@@ -120,8 +124,8 @@ func (s *System) spawn(level string, a actor.Actor, options ...actor.PropsOption
 	props := actor.PropsFromProducer(func() actor.Actor { return a },
 		actor.WithMailbox(newMailbox),
 		actor.WithDispatcher(&s.workers),
-		actor.WithGuardian(&supervisor{level: level, log: s.log}),
-		actor.WithSupervisor(&supervisor{level: childOf[level], log: s.log}))
+		actor.WithGuardian(&supervisor{level: level, system: s}),
+		actor.WithSupervisor(&supervisor{level: childOf[level], system: s}))
 	props.Configure(options...)
 	pid, err := s.root.SpawnNamed(props, level)
 	if err != nil {
@@ -180,6 +184,9 @@ func (s *System) Connect(ctx context.Context, user protocol.UserID, dialect Dial
 func (s *System) Send(ctx context.Context, msg *protocol.Send) (*protocol.Sent, error) {
 	if err := CheckSend(msg); err != nil {
 		return nil, err
+	}
+	if s.traced(msg.Sender, msg.Receiver) {
+		s.hopOfSend(HopRead, msg, 0, "", "")
 	}
 	return ask[*protocol.Sent](ctx, s, s.road(protocol.UserID(msg.Receiver)), msg)
 }
@@ -271,12 +278,15 @@ func (s *System) wrapUp(ctx context.Context) {
 	}
 }
 
-// storeTrouble logs that the store has failed a user, at most once in a second: when
+// storeTrouble says that the store has failed a user, at most once in a second: when
 // it fails one it fails many.
 func (s *System) storeTrouble(what string, user protocol.UserID, err error) {
 	now, last := int64(s.now()), s.troubled.Load()
 	if (last == 0 || now-last > int64(time.Second)) && s.troubled.CompareAndSwap(last, now) {
 		s.log.Error("store failed", slog.String("what", what), slog.String("user", string(user)), slog.Any("error", err))
+		if s.watched() {
+			s.publish(Event{Kind: StoreTrouble, User: user, Code: storageError(err).Code, Reason: what + ": " + err.Error()})
+		}
 	}
 }
 

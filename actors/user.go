@@ -58,6 +58,8 @@ type user struct {
 	putOff   bool    // moves wait for it
 	late     bool    // a session has room, and its read was put off: a readDue is on its way
 	fate     *Error  // why numbers are void, if they are
+
+	followed *[]followed // traced messages on their way to a session; nil: there are none
 }
 
 var _ mailbox.Owner = (*user)(nil)
@@ -176,6 +178,7 @@ func (u *user) admit(msg *attach) {
 	case msg.resumes: // its user's actor is a new one, the session is not
 		a.sent = min(msg.sent, u.head)
 		a.resume(max(min(msg.arrived, a.sent), min(u.floor, a.sent)))
+		u.followAgain(a)
 	case msg.cursor != nil: // the client knows best
 		a.sent = min(u.cursorOf(msg, d), u.head)
 		known = true
@@ -191,6 +194,7 @@ func (u *user) admit(msg *attach) {
 	if a.sent < u.floor && !msg.resumes {
 		if known {
 			answer.gap = &protocol.Gap{First: a.sent + 1, Last: u.floor}
+			u.gone(a, u.floor)
 		}
 		a.sent = u.floor
 	}
@@ -253,6 +257,9 @@ func (u *user) ack(msg *ack) {
 	d := u.device(msg.device)
 	if d == nil || u.broken != nil {
 		return
+	}
+	if u.followed != nil {
+		u.acknowledged(msg)
 	}
 	if a := u.attachment(msg.session); a != nil {
 		a.listens = true

@@ -111,6 +111,7 @@ func (s *Server) connState(nc net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		if s.pending.Add(1) > int64(s.config.MaxPending) && !s.closeIdle() {
+			s.system.HitLimit(protocol.CodeTooManyConnections, "", nc.RemoteAddr().String(), "too many connections are no WebSocket yet")
 			_ = nc.Close() // before it costs more; the counter goes down with StateClosed
 		}
 	case http.StateIdle:

@@ -50,7 +50,9 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	case s.connections.Add(1) > int64(s.config.MaxConnections):
 		s.connections.Add(-1)
 		w.Header().Set("Retry-After", "5")
-		writeProblem(w, http.StatusServiceUnavailable, protocol.CodeTooManyConnections, "the service has as many connections as it may; try again later")
+		const reason = "the service has as many connections as it may; try again later"
+		s.system.HitLimit(protocol.CodeTooManyConnections, id, r.RemoteAddr, reason)
+		writeProblem(w, http.StatusServiceUnavailable, protocol.CodeTooManyConnections, reason)
 	default:
 		s.readers.Add(1) // net/http forgets this goroutine with the hijack; Wait does not
 		defer s.readers.Done()

@@ -1,0 +1,461 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"callboard/actors/inbox"
+	"callboard/protocol"
+)
+
+// watch watches until the end of the test.
+func (w *world) watch(filter EventFilter) *Watch {
+	w.Helper()
+	watch, err := w.system.Watch(filter)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(watch.Stop)
+	return watch
+}
+
+// waiting is all that a feed has at the moment, when all actors are at rest.
+func waiting[T any](tb testing.TB, f *feed[T]) (news []T, missed uint64) {
+	tb.Helper()
+	over, cancel := context.WithCancel(tb.Context())
+	cancel()
+	for {
+		one, left, err := f.Next(over)
+		switch {
+		case err != nil:
+			return news, missed
+		case left > 0:
+			missed += left
+		default:
+			news = append(news, one)
+		}
+	}
+}
+
+// events are those that have come since the last look.
+func (w *world) events(watch *Watch) []Event {
+	w.Helper()
+	synctest.Wait()
+	events, missed := waiting(w, &watch.feed)
+	if missed > 0 {
+		w.Errorf("%d events are missing", missed)
+	}
+	return events
+}
+
+// eventsOf are those of one kind since the last look.
+func (w *world) eventsOf(watch *Watch, kind EventKind) []Event {
+	w.Helper()
+	return slices.DeleteFunc(w.events(watch), func(e Event) bool { return e.Kind != kind })
+}
+
+// one is the only event of a kind since the last look.
+func (w *world) one(watch *Watch, kind EventKind) Event {
+	w.Helper()
+	events := w.eventsOf(watch, kind)
+	if len(events) != 1 {
+		w.Fatalf("%d events of kind %s, want one: %+v", len(events), kind, events)
+	}
+	return events[0]
+}
+
+// published has a case for each kind of event: what brings it about, and what it says.
+var published = map[EventKind]func(w *world){
+	SessionOpened: func(w *world) {
+		watch := w.watch(EventFilter{})
+		bob := w.device("bob", "phone")
+		e := w.one(watch, SessionOpened)
+		if e.User != "bob" || e.Session != bob.number() || e.Device != "phone" || e.Shard != shardOf("bob", 16) || !e.At.Equal(time.Now()) {
+			w.Errorf("%+v", e)
+		}
+		sam := w.connect("sam")
+		if e := w.one(watch, SessionOpened); e.User != "sam" || e.Session != sam.number() || e.Device != "" {
+			w.Errorf("%+v", e)
+		}
+	},
+	SessionClosed: func(w *world) {
+		bob, sam := w.device("bob", "phone"), w.connect("sam")
+		watch := w.watch(EventFilter{})
+		_, _ = w.system.CloseUser(w.Context(), "bob", protocol.CloseByOperator, "outdated")
+		bob.answer()
+		e := w.one(watch, SessionClosed)
+		if e.User != "bob" || e.Session != bob.number() || e.Device != "phone" || e.Close != 4003 || e.Code != protocol.CodeClosedByOperator || e.Reason != "outdated" {
+			w.Errorf("%+v", e)
+		}
+		sam.hangUp()
+		if e := w.one(watch, SessionClosed); e.User != "sam" || e.Close != closeAbnormal || e.Code != "" || e.Reason == "" {
+			w.Errorf("%+v", e)
+		}
+	},
+	UserFailed: func(w *world) {
+		alice, watch := w.connect("alice"), w.watch(EventFilter{})
+		w.crashOn("bob", "boom")
+		alice.send("bob", "boom")
+		if e := w.one(watch, UserFailed); e.User != "bob" || e.Code != protocol.CodeInternal || !strings.Contains(e.Reason, "crash on purpose") {
+			w.Errorf("%+v", e)
+		}
+	},
+	UserRecovered: func(w *world) {
+		alice, watch := w.connect("alice"), w.watch(EventFilter{})
+		w.connect("bob")
+		w.crashOn("bob", "boom")
+		alice.send("bob", "boom")
+		if e := w.one(watch, UserRecovered); e.User != "bob" || e.Shard != shardOf("bob", 16) {
+			w.Errorf("%+v", e)
+		}
+		time.Sleep(time.Minute)
+		alice.hangUp() // who leaves in peace has not recovered
+		time.Sleep(time.Minute)
+		if got := w.eventsOf(watch, UserRecovered); len(got) != 0 {
+			w.Errorf("%+v", got)
+		}
+	},
+	UserReplaced: func(w *world) {
+		watch := w.watch(EventFilter{})
+		w.store.breaks(errDisk)
+		_, err := w.system.Send(w.Context(), &protocol.Send{Sender: "alice", Receiver: "bob", Content: "x"})
+		w.store.breaks(nil)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if e := w.one(watch, UserReplaced); err == nil || e.User != "bob" || e.Reason == "" {
+			w.Errorf("%+v", e)
+		}
+	},
+	UserParked: func(w *world) {
+		alice, watch := w.connect("alice"), w.watch(EventFilter{})
+		w.park(alice, "bob")
+		if e := w.one(watch, UserParked); e.User != "bob" || e.Code != protocol.CodeUnavailable || !strings.Contains(e.Reason, "4 failures") {
+			w.Errorf("%+v", e)
+		}
+	},
+	UserUnparked: func(w *world) {
+		alice, watch := w.connect("alice"), w.watch(EventFilter{})
+		w.park(alice, "bob")
+		if got := w.eventsOf(watch, UserUnparked); len(got) != 0 {
+			w.Errorf("before its time: %+v", got)
+		}
+		time.Sleep(time.Second)
+		if e := w.one(watch, UserUnparked); e.User != "bob" {
+			w.Errorf("%+v", e)
+		}
+	},
+	ActorFailed: func(w *world) {
+		watch, bob := w.watch(EventFilter{}), w.connect("bob")
+		bob.conn.onWrite = func(protocol.Message) { panic("crash on purpose: the session") }
+		w.mail("bob", 1)
+		if e := w.one(watch, ActorFailed); e.Code != protocol.CodeInternal || e.Shard != -1 || !strings.Contains(e.Reason, "gateway/") {
+			w.Errorf("%+v", e)
+		}
+		w.system.root.Send(w.system.road("bob"), &attach{user: "bob"}) // without a session: the shard survives it
+		if e := w.one(watch, ActorFailed); !strings.Contains(e.Reason, "registry/") {
+			w.Errorf("%+v", e)
+		}
+	},
+	LimitHit: func(w *world) { // each limit has its case in limitsHit
+		if len(limitsHit) == 0 {
+			w.Error("there is no limit")
+		}
+	},
+	StoreFailed: func(w *world) {
+		if w.system.journal == nil {
+			return // without a journal there is StoreTrouble
+		}
+		watch := w.watch(EventFilter{})
+		w.store.breaks(inbox.ErrFull)
+		_, _ = w.system.Send(w.Context(), &protocol.Send{Sender: "alice", Receiver: "bob", Content: "x"})
+		if e := w.one(watch, StoreFailed); e.Code != protocol.CodeStorageFull || e.Shard != -1 || e.Reason == "" {
+			w.Errorf("%+v", e)
+		}
+		w.store.breaks(nil)
+		time.Sleep(5 * time.Second)
+	},
+	StoreWorks: func(w *world) {
+		if w.system.journal == nil {
+			return
+		}
+		watch := w.watch(EventFilter{})
+		w.store.breaks(errDisk)
+		_, _ = w.system.Send(w.Context(), &protocol.Send{Sender: "alice", Receiver: "bob", Content: "x"})
+		time.Sleep(5 * time.Second)
+		if got := w.eventsOf(watch, StoreWorks); len(got) != 0 {
+			w.Errorf("while it does not: %+v", got)
+		}
+		w.store.breaks(nil)
+		time.Sleep(5 * time.Second)
+		w.one(watch, StoreWorks)
+	},
+	StoreTrouble: func(w *world) {
+		watch := w.watch(EventFilter{})
+		w.store.stops(errDisk)
+		_, _ = w.tryConnect("bob")
+		if e := w.one(watch, StoreTrouble); e.User != "bob" || e.Code != protocol.CodeUnavailable || !strings.Contains(e.Reason, "not opened") {
+			w.Errorf("%+v", e)
+		}
+		w.store.stops(nil)
+		time.Sleep(5 * time.Second)
+		if w.system.journal == nil {
+			w.events(watch)
+			w.store.breaks(inbox.ErrFull)
+			_, _ = w.system.Send(w.Context(), &protocol.Send{Sender: "alice", Receiver: "bob", Content: "x"})
+			if e := w.one(watch, StoreTrouble); e.Code != protocol.CodeStorageFull {
+				w.Errorf("%+v", e)
+			}
+			w.store.breaks(nil)
+		}
+	},
+	DrainBegun: func(w *world) {
+		w.connect("bob")
+		watch := w.watch(EventFilter{})
+		_, _ = w.system.StartDrain(w.Context(), time.Minute)
+		if e := w.one(watch, DrainBegun); e.Code != protocol.CodeDraining || !strings.Contains(e.Reason, "1 sessions") || e.Shard != -1 {
+			w.Errorf("%+v", e)
+		}
+	},
+	DrainEnded: func(w *world) {
+		bob, watch := w.connect("bob"), w.watch(EventFilter{})
+		_, _ = w.system.StartDrain(w.Context(), time.Millisecond)
+		time.Sleep(time.Second)
+		if got := w.eventsOf(watch, DrainEnded); len(got) != 0 {
+			w.Errorf("with a session left: %+v", got)
+		}
+		bob.answer()
+		time.Sleep(time.Second)
+		w.one(watch, DrainEnded)
+		_ = w.system.Drain(w.Context(), time.Millisecond)
+		if got := w.eventsOf(watch, DrainEnded); len(got) != 0 {
+			w.Errorf("a second time: %+v", got)
+		}
+	},
+}
+
+// limitsHit has a case for each limit: what runs into it, and whom it is about.
+var limitsHit = map[protocol.ErrorCode]func(w *world) (user protocol.UserID){
+	protocol.CodeInboxFull: func(w *world) protocol.UserID {
+		w.mail("bob", 2)
+		w.connect("alice").send("bob", "one more")
+		return "bob"
+	},
+	protocol.CodeTooManySessions: func(w *world) protocol.UserID {
+		for range 4 {
+			_, _ = w.tryConnect("bob")
+		}
+		return "bob"
+	},
+	protocol.CodeTooManyDevices: func(w *world) protocol.UserID {
+		for i := range protocol.MaxDevices {
+			w.device("bob", fmt.Sprint("d", i)).hangUp()
+			synctest.Wait()
+		}
+		w.tryV1("bob", &protocol.Connect{Device: "one more"})
+		return "bob"
+	},
+	protocol.CodeUnavailable: func(w *world) protocol.UserID { // MaxUsers
+		other := protocol.UserID("")
+		for i := 0; other == ""; i++ {
+			if id := protocol.UserID(fmt.Sprint("u", i)); shardOf(id, 16) == shardOf("bob", 16) {
+				other = id
+			}
+		}
+		for range 2 {
+			w.connect("bob")
+		}
+		_, _ = w.system.Send(w.Context(), &protocol.Send{Sender: "alice", Receiver: string(other), Content: "x"})
+		return other
+	},
+	protocol.CodeSlowConsumer: func(w *world) protocol.UserID {
+		bob := w.connect("bob")
+		bob.conn.stall()
+		w.mail("bob", 1)
+		bob.conn.release(errDeadline)
+		return "bob"
+	},
+	protocol.CodeHeartbeatTimeout: func(w *world) protocol.UserID {
+		w.connect("bob")
+		time.Sleep(time.Minute * 3)
+		return "bob"
+	},
+	protocol.CodeTooLarge: func(w *world) protocol.UserID {
+		w.connect("bob").link.Refuse(&protocol.Error{Code: string(protocol.CodeTooLarge), Reason: "content: too long"})
+		return "bob"
+	},
+}
+
+func TestEveryKindOfEventIsPublished(t *testing.T) {
+	for _, kind := range eventKinds {
+		t.Run(string(kind.Kind), func(t *testing.T) {
+			if published[kind.Kind] == nil {
+				t.Fatal("has no test")
+			}
+			inBubble(t, Config{PingInterval: time.Hour, CloseTimeout: time.Hour}, published[kind.Kind])
+		})
+	}
+	if len(published) != len(eventKinds) {
+		t.Errorf("%d kinds have a test, and %d have a meaning", len(published), len(eventKinds))
+	}
+}
+
+func TestEveryLimitThatIsHitIsAnEvent(t *testing.T) {
+	for _, code := range slices.Sorted(maps.Keys(limitsHit)) {
+		t.Run(string(code), func(t *testing.T) {
+			inBubble(t, Config{MaxSessionsPerUser: 3, MaxInboxEntries: 2, MaxUsers: 1, PingInterval: time.Minute}, func(w *world) {
+				watch := w.watch(EventFilter{Kinds: []EventKind{LimitHit}})
+				user := limitsHit[code](w)
+				if e := w.one(watch, LimitHit); e.User != user || e.Code != code || e.Reason == "" || e.Shard != shardOf(user, 16) {
+					w.Errorf("%+v, want %s of %s", e, code, user)
+				}
+			})
+		})
+	}
+	t.Run("frame", func(t *testing.T) {
+		inBubble(t, Config{}, func(w *world) {
+			bob, watch := w.connect("bob"), w.watch(EventFilter{Kinds: []EventKind{LimitHit}})
+			bob.link.Fail(protocol.CloseTooBig, string(protocol.CodeTooLarge))
+			if e := w.one(watch, LimitHit); e.Session != bob.number() || e.Code != protocol.CodeTooLarge {
+				w.Errorf("%+v", e)
+			}
+		})
+	})
+}
+
+func TestWatchLetsThroughWhatItIsAskedFor(t *testing.T) {
+	inBubble(t, Config{}, func(w *world) {
+		filters := map[string]EventFilter{
+			"all":    {},
+			"kinds":  {Kinds: []EventKind{SessionClosed, UserFailed}},
+			"prefix": {UserPrefix: "eu-"},
+			"word":   {Codes: []string{"closed_by_operator"}},
+			"number": {Codes: []string{"1006", "4003"}},
+			"none":   {Codes: []string{""}},
+		}
+		watches := map[string]*Watch{}
+		for name, filter := range filters {
+			watches[name] = w.watch(filter)
+		}
+		w.connect("eu-1").hangUp()
+		w.connect("us-1")
+		synctest.Wait()
+		_, _ = w.system.CloseUser(w.Context(), "us-1", protocol.CloseByOperator, "")
+		time.Sleep(time.Minute)
+		want := map[string]int{"all": 4, "kinds": 2, "prefix": 2, "word": 1, "number": 2, "none": 0}
+		for name, watch := range watches {
+			if got := w.events(watch); len(got) != want[name] {
+				w.Errorf("%s let through %d, want %d: %+v", name, len(got), want[name], got)
+			}
+		}
+	})
+}
+
+func TestWatchesAreBoundedAndLeaveNothingBehind(t *testing.T) {
+	inBubble(t, Config{}, func(w *world) {
+		var watches []*Watch
+		for range MaxWatches {
+			watches = append(watches, w.watch(EventFilter{}))
+		}
+		if _, err := w.system.Watch(EventFilter{}); !errors.Is(err, ErrTooManyStreams) {
+			w.Errorf("one more: %v", err)
+		}
+		watches[3].Stop()
+		watches[3].Stop()
+		watches[3] = w.watch(EventFilter{})
+		for _, watch := range watches {
+			watch.Stop()
+		}
+		if w.system.watches.Load() != nil || w.system.watched() {
+			w.Error("something is left of the watches")
+		}
+		w.connect("bob")
+		if got := w.events(watches[0]); len(got) != 0 {
+			w.Errorf("after its end a watch got %+v", got)
+		}
+	})
+}
+
+// Nobody waits for a reader who does not read, and the reader learns how much is missing
+// and where.
+func TestStalledWatchIsToldWhatItMissed(t *testing.T) {
+	inBubble(t, Config{}, func(w *world) {
+		watch := w.watch(EventFilter{Kinds: []EventKind{SessionClosed}})
+		const more = 77
+		for range feedLength + more {
+			w.connect("bob").hangUp()
+			synctest.Wait()
+		}
+		for i := range feedLength { // what came first is there
+			e, missed, err := watch.Next(w.Context())
+			if err != nil || missed != 0 || e.Session != uint64(i+1) {
+				w.Fatalf("event %d is %+v, %d missed: %v", i, e, missed, err)
+			}
+			if i == 9 { // there is room again, and the next one says what is missing before it
+				w.connect("bob").hangUp()
+				synctest.Wait()
+			}
+		}
+		e, missed, err := watch.Next(w.Context())
+		if err != nil || missed != more || e.Kind != "" {
+			w.Fatalf("%+v, %d missed, want %d: %v", e, missed, more, err)
+		}
+		if e, missed, err = watch.Next(w.Context()); err != nil || missed != 0 || e.Session != feedLength+more+1 {
+			w.Errorf("behind what is missing there is %+v, %d missed: %v", e, missed, err)
+		}
+	})
+}
+
+// What is missing at the end is told though nothing comes behind it.
+func TestMissedAtTheEndIsTold(t *testing.T) {
+	f := newFeed[int](nil)
+	for i := range feedLength + 5 {
+		f.put(i)
+	}
+	news, missed := waiting(t, &f)
+	if len(news) != feedLength || missed != 5 {
+		t.Errorf("%d news and %d missed, want %d and 5", len(news), missed, feedLength)
+	}
+	if news, missed := waiting(t, &f); len(news) != 0 || missed != 0 {
+		t.Errorf("then %d and %d", len(news), missed)
+	}
+}
+
+func TestWatchEndsWithTheSystem(t *testing.T) {
+	inBubble(t, Config{}, func(w *world) {
+		w.connect("bob")
+		watch := w.watch(EventFilter{Kinds: []EventKind{SessionClosed}})
+		w.stop()
+		if e, _, err := watch.Next(w.Context()); err != nil || e.User != "bob" {
+			w.Errorf("what had happened before is not told: %+v, %v", e, err)
+		}
+		if _, _, err := watch.Next(w.Context()); !errors.Is(err, ErrDraining) {
+			w.Errorf("the end is %v", err)
+		}
+	})
+}
+
+// answer sends the close frame back that is on its way.
+func (p *peer) answer() {
+	p.w.Helper()
+	synctest.Wait()
+	p.answerClose()
+	synctest.Wait()
+}
+
+// park has a user fail until it is parked.
+func (w *world) park(by *peer, user string) {
+	w.Helper()
+	w.connect(user)
+	w.crashOn(user, "boom")
+	for range 4 {
+		by.send(user, "boom")
+		synctest.Wait()
+	}
+}
