@@ -17,7 +17,7 @@ import (
 // rule is who may make a call, and whether the audit log has it.
 type rule struct {
 	least   Role
-	changes bool
+	changes bool // or shows what an operator has to account for
 }
 
 // rules has every call there is: one that is not in it is refused.
@@ -38,6 +38,8 @@ var rules = map[string]rule{
 	adminv1.AdminServiceForgetDeviceProcedure: {Operator, true},
 	adminv1.AdminServiceTrimInboxProcedure:    {Operator, true},
 	adminv1.AdminServiceGetConfigProcedure:    {Operator, false},
+	adminv1.AdminServiceWatchProcedure:        {Viewer, false},
+	adminv1.AdminServiceTraceProcedure:        {Operator, true},
 
 	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      {Viewer, false},
 	"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": {Viewer, false},
@@ -46,7 +48,9 @@ var rules = map[string]rule{
 }
 
 // streams are the calls that answer more than once, and take longer than others may.
-var streams = map[string]bool{adminv1.AdminServiceBroadcastProcedure: true}
+var streams = map[string]bool{
+	adminv1.AdminServiceBroadcastProcedure: true, adminv1.AdminServiceWatchProcedure: true, adminv1.AdminServiceTraceProcedure: true,
+}
 
 // open are the calls that anybody may make.
 var open = map[string]bool{healthv1.HealthCheckProcedure: true}
@@ -87,7 +91,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			return
 		}
 		if streams[call] {
-			w = s.lasting(w)
+			w = s.lasting(w, call)
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, token)))
 	})

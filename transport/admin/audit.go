@@ -34,6 +34,10 @@ func (s *Server) audit(ctx context.Context, call, target, remote string, err err
 	if err != nil {
 		result = connect.CodeOf(err).String()
 	}
+	s.audited(ctx, call, target, remote, result, took)
+}
+
+func (s *Server) audited(ctx context.Context, call, target, remote, result string, took time.Duration) {
 	who := caller(ctx)
 	s.config.Log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "admin call",
 		slog.String("who", who.Name), slog.String("role", who.Role.String()), slog.String("call", call),
@@ -69,6 +73,8 @@ func target(request any) string {
 		return fmt.Sprintf("user=%q through=%d unseen=%t", clip(m.User), m.Through, m.Unseen)
 	case *adminv1.DrainRequest:
 		return "node"
+	case *adminv1.TraceRequest:
+		return fmt.Sprintf("user=%q contents=%t", clip(m.User), m.Contents)
 	}
 	return ""
 }

@@ -173,7 +173,7 @@ func TestStreamOutlivesTheTimeouts(t *testing.T) {
 	n := start(t, Config{CallTimeout: 150 * time.Millisecond, HeaderTimeout: 150 * time.Millisecond})
 	inner := n.admin.http.Handler
 	n.admin.http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		lasting := n.admin.lasting(w)
+		lasting := n.admin.lasting(w, adminv1.AdminServiceBroadcastProcedure)
 		if r.URL.Path != "/slow" {
 			inner.ServeHTTP(w, r)
 			return

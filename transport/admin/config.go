@@ -28,6 +28,16 @@ type Config struct {
 	// CallTimeout is the longest that a call takes. Default 10 s.
 	CallTimeout time.Duration
 
+	// HeartbeatEvery is the time between two heartbeats of a stream. Default 5 s.
+	HeartbeatEvery time.Duration
+
+	// StreamPatience is how long a stream waits for a caller who does not read; then it is
+	// cut off. Default 1 min.
+	StreamPatience time.Duration
+
+	// MaxTrace is how long a Trace lasts at most. Default 1 h.
+	MaxTrace time.Duration
+
 	// HeaderTimeout is how long a request's header may take. Default 5 s.
 	HeaderTimeout time.Duration
 
@@ -46,6 +56,9 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxConnections, 256)
 	setDefault(&c.MaxRequestBytes, 256<<10)
 	setDefault(&c.CallTimeout, 10*time.Second)
+	setDefault(&c.HeartbeatEvery, 5*time.Second)
+	setDefault(&c.StreamPatience, time.Minute)
+	setDefault(&c.MaxTrace, time.Hour)
 	setDefault(&c.HeaderTimeout, 5*time.Second)
 	setDefault(&c.IdleTimeout, time.Minute)
 	setDefault(&c.Failures, 10)
@@ -64,7 +77,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxConnections < 1 || c.MaxRequestBytes < 1 || c.Failures < 1 {
 		errs = append(errs, errors.New("MaxConnections, MaxRequestBytes or Failures is negative: give at least 1"))
 	}
-	if c.CallTimeout < 0 || c.HeaderTimeout < 0 || c.IdleTimeout < 0 {
+	if min(c.CallTimeout, c.HeaderTimeout, c.IdleTimeout, c.HeartbeatEvery, c.StreamPatience, c.MaxTrace) < 0 {
 		errs = append(errs, errors.New("a timeout is negative: give a positive one"))
 	}
 	return c, errors.Join(errs...)

@@ -22,6 +22,7 @@ const (
 	codeTimeout          = protocol.ErrorCode("timeout")
 
 	codeTooManyBroadcasts = protocol.ErrorCode("too_many_broadcasts")
+	codeTimeIsUp          = protocol.ErrorCode("time_is_up")
 )
 
 // refusal is an error with what went wrong, the code for programs and what to do.
@@ -47,6 +48,7 @@ var statuses = map[protocol.ErrorCode]connect.Code{
 	protocol.CodeConflict:       connect.CodeAlreadyExists,
 	protocol.CodeInboxFull:      connect.CodeResourceExhausted,
 	protocol.CodeStorageFull:    connect.CodeResourceExhausted,
+	actors.CodeTooManyStreams:   connect.CodeResourceExhausted,
 	protocol.CodeUnavailable:    connect.CodeUnavailable,
 	protocol.CodeDraining:       connect.CodeUnavailable,
 	protocol.CodeInternal:       connect.CodeInternal,
@@ -62,6 +64,7 @@ var actions = map[protocol.ErrorCode]string{
 	protocol.CodeNotFound:      "look at the spelling; GetUser shows the devices there are",
 	actors.CodeTooManyBlocked:  "unblock users who need it no more; ListBlocked shows them",
 	actors.CodeDeviceConnected: "close its sessions first, or set force",
+	actors.CodeTooManyStreams:  "end another watch or trace first, or try again later",
 	actors.CodeUnseen:          "take fewer messages, or set unseen to lose these",
 }
 
@@ -84,7 +87,7 @@ func refused(err error) error {
 	return refusal(connect.CodeInternal, protocol.CodeInternal, "the service made a mistake", action(protocol.CodeInternal))
 }
 
-// action is what the table of codes says to do.
+// action is what the table of codes says to do, or this API's own.
 func action(code protocol.ErrorCode) string {
 	if what := actions[code]; what != "" {
 		return what

@@ -27,6 +27,8 @@ type Server struct {
 	errors   *connect.ErrorWriter
 	failures *failures
 	begun    time.Time
+	over     context.Context // done when the streams are to end
+	end      context.CancelFunc
 
 	connections atomic.Int64
 	broadcasts  atomic.Int64
@@ -44,6 +46,7 @@ func New(system *actors.System, config Config) (*Server, error) {
 		return nil, fmt.Errorf("configuration of the admin API: %w", err)
 	}
 	s := &Server{config: config, system: system, failures: newFailures(config.Failures), begun: time.Now()}
+	s.over, s.end = context.WithCancel(context.Background())
 	options := connect.WithHandlerOptions(
 		connect.WithReadMaxBytes(config.MaxRequestBytes),
 		connect.WithInterceptors(interceptor{s}), // around recovered, to audit that too
@@ -98,9 +101,11 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}()
 	select {
 	case err := <-failed:
+		s.end()
 		return fmt.Errorf("serving the admin API on %s: %w", listener.Addr(), err)
 	case <-ctx.Done():
 	}
+	s.end() // the streams say so to their callers
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	_ = s.http.Shutdown(limit) // what it does not end in time, Close does

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+
+	"callboard/transport/admin/adminv1"
 )
 
 // interceptor bounds and audits calls of every kind.
@@ -60,8 +62,12 @@ type lastingWriter struct {
 	timeout time.Duration
 }
 
-func (s *Server) lasting(w http.ResponseWriter) http.ResponseWriter {
-	return &lastingWriter{ResponseWriter: w, control: http.NewResponseController(w), timeout: s.config.CallTimeout}
+func (s *Server) lasting(w http.ResponseWriter, call string) http.ResponseWriter {
+	timeout := s.config.CallTimeout
+	if call == adminv1.AdminServiceWatchProcedure || call == adminv1.AdminServiceTraceProcedure {
+		timeout = s.config.StreamPatience
+	}
+	return &lastingWriter{ResponseWriter: w, control: http.NewResponseController(w), timeout: timeout}
 }
 
 // Unwrap is for http.ResponseController.
