@@ -22,7 +22,7 @@ func newUser() *cobra.Command {
 		Args: unknownCommand,
 		RunE: help,
 	}
-	cmd.AddCommand(newUserList(), newUserShow(), newUserClose(), newUserBlock(), newUserUnblock(), newUserForgetDevice(), newUserTrim())
+	cmd.AddCommand(newUserList(), newUserShow(), newUserTrace(), newUserClose(), newUserBlock(), newUserUnblock(), newUserForgetDevice(), newUserTrim())
 	return cmd
 }
 

@@ -1,6 +1,6 @@
 // Command callboard is the messaging service and everything around it: serve
-// runs it, listen and send are users of it, user, session, tree, stats, broadcast, config
-// and drain are its operators' tools, version says what was built.
+// runs it, listen and send are users of it, user, session, tree, stats, watch, broadcast,
+// config and drain are its operators' tools, version says what was built.
 package main
 
 import (
@@ -47,7 +47,7 @@ func newCommand() *cobra.Command {
 		Args: unknownCommand,
 		RunE: help,
 	}
-	root.AddCommand(newServe(), newListen(), newSend(), newUser(), newSession(), newTree(), newStats(), newBroadcast(), newConfig(), newDrain(), newInbox(), newBench(), newVersion())
+	root.AddCommand(newServe(), newListen(), newSend(), newUser(), newSession(), newTree(), newStats(), newWatch(), newBroadcast(), newConfig(), newDrain(), newInbox(), newBench(), newVersion())
 	addExamples(root)
 	adviseHelp(root)
 	return root

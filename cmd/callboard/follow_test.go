@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"connectrpc.com/connect"
+
+	"callboard/transport/admin/adminv1"
+)
+
+// mute is a service that says one heartbeat, and what it has, and then nothing more.
+type mute struct {
+	adminv1.UnimplementedAdminServiceHandler
+	says []*adminv1.WatchResponse
+}
+
+func (m *mute) Watch(ctx context.Context, _ *adminv1.WatchRequest, to *connect.ServerStream[adminv1.WatchResponse]) error {
+	for _, news := range m.says {
+		if err := to.Send(news); err != nil {
+			return err
+		}
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// follow runs 'callboard watch' against a service that is made up.
+func follow(t *testing.T, service adminv1.AdminServiceHandler, args ...string) (printed string, err error) {
+	t.Helper()
+	t.Setenv(tokenVariable, "secret")
+	_, handler := adminv1.NewAdminServiceHandler(service)
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	var out bytes.Buffer
+	cmd := newCommand()
+	cmd.SetArgs(append([]string{"watch", "--admin", server.URL}, args...))
+	cmd.SetOut(&out)
+	cmd.SetErr(&out)
+	err = cmd.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+func TestServiceThatFallsSilentIsTakenForDead(t *testing.T) {
+	_, err := follow(t, &mute{says: []*adminv1.WatchResponse{
+		{News: &adminv1.WatchResponse_Heartbeat{Heartbeat: &adminv1.Heartbeat{EveryMs: 100}}},
+	}})
+	if err == nil || !strings.Contains(err.Error(), "nothing is heard") || !strings.Contains(err.Error(), "callboard stats") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestWatchSaysWhatIsMissingWhereItIs(t *testing.T) {
+	beat := &adminv1.WatchResponse{News: &adminv1.WatchResponse_Heartbeat{Heartbeat: &adminv1.Heartbeat{EveryMs: 60_000}}}
+	event := func(user string) *adminv1.WatchResponse {
+		return &adminv1.WatchResponse{News: &adminv1.WatchResponse_Event{Event: &adminv1.Event{Kind: "limit_hit", User: user, Reason: "a\x1b[2Jb"}}}
+	}
+	service := &mute{says: []*adminv1.WatchResponse{
+		beat, event("first"), {News: &adminv1.WatchResponse_Missed{Missed: &adminv1.Missed{Count: 7}}}, event("second"), beat,
+		{News: &adminv1.WatchResponse_End{End: &adminv1.End{Code: "time_is_up", Reason: "enough"}}},
+	}}
+	out, err := follow(t, service)
+	lines := strings.Split(out, "\n")
+	if err != nil || len(lines) != 6 || !strings.Contains(lines[1], "first") || !strings.HasPrefix(lines[2], "(missed: 7,") ||
+		!strings.Contains(lines[3], "second") || lines[4] != "time_is_up: enough" || strings.Contains(out, "\x1b") {
+		t.Errorf("%q, %v", lines, err)
+	}
+	out, err = follow(t, service, "-o", "json")
+	if lines = strings.Split(out, "\n"); err != nil || len(lines) != 6 || lines[1] != `{"missed":{"count":"7"}}` {
+		t.Errorf("%q, %v", lines, err)
+	}
+}
