@@ -33,8 +33,11 @@ type entry struct {
 	state    state
 	inWheel  bool          // waits in the shard's wheel
 	innocent bool          // the actor asked to be replaced: that is no failure
-	failures uint32        // within the window
+	busy     bool          // among the busiest in this round, as the next and taken
+	round    uint16        // of busiest
+	failures uint16        // within the window: after far fewer the user is parked
 	restarts uint32        // failures since the entry was made
+	taken    uint32        // messages that came for the user in this round
 	failedAt time.Duration // of System.now, as quietAt
 	quietAt  time.Duration // when it last said that it has nothing to do
 }

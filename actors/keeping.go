@@ -252,6 +252,7 @@ func (u *user) kept(entries []*keep) {
 	if len(entries) == 0 {
 		return
 	}
+	u.system.traffic.kept.add(uint64(u.lane), len(entries))
 	newest := entries[len(entries)-1]
 	u.head, u.keptSum = newest.message.Seq, newest.sum
 	if u.pending != nil {

@@ -26,7 +26,7 @@ type SessionInfo struct {
 	Stalled      bool   // the network takes no more for now
 	Written      uint64 // newest message that was written
 
-	Unacknowledged int // messages that were sent and not acknowledged; only LookUser knows
+	Unacknowledged int // messages that were written and not acknowledged; in the seed's dialect, not taken by the network
 }
 
 // ConnInfo is what a Conn may say of itself.
@@ -183,6 +183,7 @@ func (s *session) describe(ctx actor.Context) {
 			info.Protocol = conn.Protocol
 		}
 	}
+	info.Unacknowledged = int(s.last - min(s.last, s.arrived()))
 	answer(ctx, info)
 }
 

@@ -84,6 +84,7 @@ func (s *shard) succeed(ctx actor.Context, e *entry) {
 	if len(e.sessions) == 0 && len(e.held) == 0 {
 		delete(s.users, e.id)
 		s.order.Delete(e)
+		s.busiest.drop(e)
 		return
 	}
 	s.start(ctx, e)

@@ -31,7 +31,8 @@ type session struct {
 	last      uint64            // the newest RECEIVE that was written into the Conn
 	taken     uint64            // Seed: the newest that the network has taken
 	reported  uint64            // Seed: the newest that the user has been told of
-	owed      int               // Seed: bytes since then
+	owed      int32             // Seed: bytes since then
+	written   uint32            // messages since they were counted last
 	ackTimer  bool              // Seed: an ackDue is on its way
 	state     sessionState
 	burst     uint16             // messages written since the mailbox last drained
@@ -154,6 +155,7 @@ func (s *session) stop(ctx actor.Context) {
 	}
 	s.ackDue()
 	s.state = ended
+	s.countEnd()
 	s.logEnd()
 	s.tellEnd()
 	s.link.end()
@@ -197,8 +199,9 @@ func (s *session) deliver(msg *protocol.Receive) {
 	if s.link.dialect == V1 {
 		s.link.written.Store(msg.Seq)
 	} else {
-		s.owed += len(msg.Content)
+		s.owed += int32(len(msg.Content))
 	}
+	s.written++
 	waiting := s.conn.Write(msg)
 	if s.link.system.traced(msg.Sender, msg.Receiver) {
 		s.link.system.hopOf(HopWritten, msg, s.number, s.device(), "")
@@ -235,6 +238,7 @@ func (s *session) sent(msg *protocol.Sent) {
 
 // refuse tells the peer of a refusal and gives back the credit of what was refused.
 func (s *session) refuse(msg *protocol.Error) {
+	s.link.system.traffic.refused.add(protocol.ErrorCode(msg.Code))
 	if s.state <= delivering {
 		s.wrote(s.conn.Write(msg))
 	}
@@ -333,7 +337,7 @@ func (s *session) closedByPeer(c Control) {
 
 // flushed goes on after the network had taken no more.
 func (s *session) flushed(msg *flushed) {
-	s.stalled = false
+	s.flows()
 	switch {
 	case msg.err == nil:
 	case errors.Is(msg.err, os.ErrDeadlineExceeded) && s.state <= delivering:
@@ -351,6 +355,10 @@ func (s *session) flushed(msg *flushed) {
 // window 16 and 64: 15 % and 12 % less of the processor for a message). What travels
 // alone does not wait.
 func (s *session) Drained() {
+	if s.written > 0 {
+		s.link.system.traffic.delivered.add(s.number, int(s.written))
+		s.written = 0
+	}
 	if s.burst > 1 && !s.stalled {
 		runtime.Gosched()
 	}
@@ -371,9 +379,19 @@ func (s *session) flush() bool {
 	}
 	if s.unflushed {
 		s.unflushed = false
-		s.stalled = !s.conn.Flush(&s.link)
+		if s.stalled = !s.conn.Flush(&s.link); s.stalled {
+			s.link.system.traffic.stalled.Add(1)
+		}
 	}
 	return !s.stalled
+}
+
+// flows: the network takes more again, or nobody waits for it any longer.
+func (s *session) flows() {
+	if s.stalled {
+		s.stalled = false
+		s.link.system.traffic.stalled.Add(-1)
+	}
 }
 
 // end stops the session. The first code and reason are the ones that count.

@@ -35,6 +35,8 @@ type shard struct {
 	parked int
 
 	history history // how sessions of its users ended, for look
+	taken   uint64  // messages that came for its users, for load
+	busiest busiest // of its users, for load
 
 	stopping bool                // starts nobody any more
 	wrapping map[*entry]struct{} // users that have been asked to wrap up and have not answered
@@ -91,6 +93,8 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.history.add(msg.user, msg.Closing)
 	case *describeShard:
 		s.describe(ctx)
+	case *loadShard:
+		s.load(ctx)
 
 	case *quiet:
 		s.quiet(ctx, msg)
@@ -137,6 +141,8 @@ func (s *shard) tend(ctx actor.Context, user protocol.UserID) {
 		}
 		e = s.add(ctx, user)
 	}
+	s.taken++
+	s.busiest.count(e)
 	if s.system.traces.Load() != nil {
 		s.passed(ctx, e)
 	}
@@ -275,7 +281,7 @@ func (s *shard) forward(ctx actor.Context, e *entry) {
 // start gives the user an actor, its sessions, and the mail that was held.
 func (s *shard) start(ctx actor.Context, e *entry) {
 	s.epoch++
-	s.next = &user{id: e.id, system: s.system, awaited: slices.Clone(e.sessions)}
+	s.next = &user{id: e.id, system: s.system, lane: uint8(s.number), awaited: slices.Clone(e.sessions)}
 	s.next.box.Init(s.next)
 	pid, err := ctx.SpawnNamed(s.props, string(e.id)+"."+strconv.FormatUint(s.epoch, 36))
 	if err != nil {

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -52,6 +53,7 @@ type System struct {
 
 	started time.Time
 	counts  counts
+	traffic traffic
 }
 
 // counts are totals since the start. Actors add, anybody reads.
@@ -78,6 +80,7 @@ func New(config Config) (*System, error) {
 		gatewayDone:    make(chan struct{}),
 		doorkeeperDone: make(chan struct{}),
 		journalDone:    make(chan struct{}),
+		traffic:        newTraffic(),
 	}
 	// What protoactor has to say is said by our own actors with more knowledge;
 	// a dead letter is a message to a session that has just gone.
@@ -181,7 +184,12 @@ func (s *System) Connect(ctx context.Context, user protocol.UserID, dialect Dial
 // inbox_full, conflict, unavailable, storage_full, internal, draining), or the
 // context's. After the last four and the context's the message may be kept all the
 // same: send it again with the same Id.
-func (s *System) Send(ctx context.Context, msg *protocol.Send) (*protocol.Sent, error) {
+func (s *System) Send(ctx context.Context, msg *protocol.Send) (sent *protocol.Sent, err error) {
+	defer func() {
+		if why, ok := errors.AsType[*Error](err); ok {
+			s.traffic.refused.add(why.Code)
+		}
+	}()
 	if err := CheckSend(msg); err != nil {
 		return nil, err
 	}

@@ -51,6 +51,7 @@ type user struct {
 	sessions  []*attachment // oldest first
 	awaited   []*actor.PID  // sessions that the last actor had and that have not attached again
 
+	lane     uint8   // where it adds to the system's traffic
 	quiet    bool    // told the shard that there is nothing to do
 	leaving  bool    // asked to leave, not yet answered
 	retrying bool    // a retry is on its way

@@ -40,6 +40,7 @@ var rules = map[string]rule{
 	adminv1.AdminServiceGetConfigProcedure:    {Operator, false},
 	adminv1.AdminServiceWatchProcedure:        {Viewer, false},
 	adminv1.AdminServiceTraceProcedure:        {Operator, true},
+	adminv1.AdminServiceGetLoadProcedure:      {Viewer, false},
 
 	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      {Viewer, false},
 	"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": {Viewer, false},

@@ -83,6 +83,8 @@ const (
 	AdminServiceWatchProcedure = "/callboard.admin.v1.AdminService/Watch"
 	// AdminServiceTraceProcedure is the fully-qualified name of the AdminService's Trace RPC.
 	AdminServiceTraceProcedure = "/callboard.admin.v1.AdminService/Trace"
+	// AdminServiceGetLoadProcedure is the fully-qualified name of the AdminService's GetLoad RPC.
+	AdminServiceGetLoadProcedure = "/callboard.admin.v1.AdminService/GetLoad"
 )
 
 // AdminServiceClient is a client for the callboard.admin.v1.AdminService service.
@@ -134,6 +136,8 @@ type AdminServiceClient interface {
 	// does. It starts nobody, and goes on while the user comes and goes. operator; with
 	// contents admin.
 	Trace(context.Context, *TraceRequest) (*connect.ServerStreamForClient[TraceResponse], error)
+	// GetLoad says how much passes, and who is sent the most. viewer.
+	GetLoad(context.Context, *GetLoadRequest) (*GetLoadResponse, error)
 }
 
 // NewAdminServiceClient constructs a client for the callboard.admin.v1.AdminService service. By
@@ -255,6 +259,12 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(adminServiceMethods.ByName("Trace")),
 			connect.WithClientOptions(opts...),
 		),
+		getLoad: connect.NewClient[GetLoadRequest, GetLoadResponse](
+			httpClient,
+			baseURL+AdminServiceGetLoadProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("GetLoad")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -278,6 +288,7 @@ type adminServiceClient struct {
 	getConfig    *connect.Client[GetConfigRequest, GetConfigResponse]
 	watch        *connect.Client[WatchRequest, WatchResponse]
 	trace        *connect.Client[TraceRequest, TraceResponse]
+	getLoad      *connect.Client[GetLoadRequest, GetLoadResponse]
 }
 
 // Send calls callboard.admin.v1.AdminService.Send.
@@ -430,6 +441,15 @@ func (c *adminServiceClient) Trace(ctx context.Context, req *TraceRequest) (*con
 	return c.trace.CallServerStream(ctx, connect.NewRequest(req))
 }
 
+// GetLoad calls callboard.admin.v1.AdminService.GetLoad.
+func (c *adminServiceClient) GetLoad(ctx context.Context, req *GetLoadRequest) (*GetLoadResponse, error) {
+	response, err := c.getLoad.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // AdminServiceHandler is an implementation of the callboard.admin.v1.AdminService service.
 type AdminServiceHandler interface {
 	// Send puts a message into an inbox, and answers when it is kept. operator.
@@ -479,6 +499,8 @@ type AdminServiceHandler interface {
 	// does. It starts nobody, and goes on while the user comes and goes. operator; with
 	// contents admin.
 	Trace(context.Context, *TraceRequest, *connect.ServerStream[TraceResponse]) error
+	// GetLoad says how much passes, and who is sent the most. viewer.
+	GetLoad(context.Context, *GetLoadRequest) (*GetLoadResponse, error)
 }
 
 // NewAdminServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -596,6 +618,12 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(adminServiceMethods.ByName("Trace")),
 		connect.WithHandlerOptions(opts...),
 	)
+	adminServiceGetLoadHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceGetLoadProcedure,
+		svc.GetLoad,
+		connect.WithSchema(adminServiceMethods.ByName("GetLoad")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/callboard.admin.v1.AdminService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case AdminServiceSendProcedure:
@@ -634,6 +662,8 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 			adminServiceWatchHandler.ServeHTTP(w, r)
 		case AdminServiceTraceProcedure:
 			adminServiceTraceHandler.ServeHTTP(w, r)
+		case AdminServiceGetLoadProcedure:
+			adminServiceGetLoadHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -713,4 +743,8 @@ func (UnimplementedAdminServiceHandler) Watch(context.Context, *WatchRequest, *c
 
 func (UnimplementedAdminServiceHandler) Trace(context.Context, *TraceRequest, *connect.ServerStream[TraceResponse]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.Trace is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) GetLoad(context.Context, *GetLoadRequest) (*GetLoadResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.GetLoad is not implemented"))
 }

@@ -563,7 +563,8 @@ type Session struct {
 	Stalled bool `protobuf:"varint,10,opt,name=stalled,proto3" json:"stalled,omitempty"`
 	// The newest message of the inbox that was written.
 	Written uint64 `protobuf:"varint,11,opt,name=written,proto3" json:"written,omitempty"`
-	// Messages that were sent and not acknowledged. Only GetUser fills it in.
+	// Messages that were written and not acknowledged; in the seed's dialect, not taken
+	// by the network.
 	Unacknowledged uint32 `protobuf:"varint,12,opt,name=unacknowledged,proto3" json:"unacknowledged,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -3673,6 +3674,379 @@ func (x *Hop) GetContent() string {
 	return ""
 }
 
+type GetLoadRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many of the busiest users are named, 1 to 100; 20 if 0.
+	Users         uint32 `protobuf:"varint,1,opt,name=users,proto3" json:"users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetLoadRequest) Reset() {
+	*x = GetLoadRequest{}
+	mi := &file_admin_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetLoadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetLoadRequest) ProtoMessage() {}
+
+func (x *GetLoadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetLoadRequest.ProtoReflect.Descriptor instead.
+func (*GetLoadRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *GetLoadRequest) GetUsers() uint32 {
+	if x != nil {
+		return x.Users
+	}
+	return 0
+}
+
+// GetLoadResponse has totals since the start: who looks twice has rates.
+type GetLoadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When this was so.
+	AtMs int64 `protobuf:"varint,1,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	// Messages that came for users of this node.
+	Taken uint64 `protobuf:"varint,2,opt,name=taken,proto3" json:"taken,omitempty"`
+	// Messages that were kept: their senders are told so.
+	Kept uint64 `protobuf:"varint,3,opt,name=kept,proto3" json:"kept,omitempty"`
+	// Messages that were written to sessions.
+	Delivered uint64 `protobuf:"varint,4,opt,name=delivered,proto3" json:"delivered,omitempty"`
+	// Sessions.
+	Opened uint64 `protobuf:"varint,5,opt,name=opened,proto3" json:"opened,omitempty"`
+	Ended  uint64 `protobuf:"varint,6,opt,name=ended,proto3" json:"ended,omitempty"`
+	// Frames and sends that were refused, by the word that their sender was told.
+	Refused []*CodeCount `protobuf:"bytes,7,rep,name=refused,proto3" json:"refused,omitempty"`
+	// Sessions that ended, by the word that they were closed with; abnormal: by none.
+	Closed []*CodeCount `protobuf:"bytes,8,rep,name=closed,proto3" json:"closed,omitempty"`
+	// Sessions whose network takes no more at the moment.
+	Stalled uint32       `protobuf:"varint,9,opt,name=stalled,proto3" json:"stalled,omitempty"`
+	Shards  []*ShardLoad `protobuf:"bytes,10,rep,name=shards,proto3" json:"shards,omitempty"`
+	// Those who were sent the most since somebody looked last, or within the 0.9 s before;
+	// most first. One who is not named has at most an eighth more than the last of the same
+	// shard who is, of whom there are 16 at most.
+	Busiest       []*BusyUser `protobuf:"bytes,11,rep,name=busiest,proto3" json:"busiest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetLoadResponse) Reset() {
+	*x = GetLoadResponse{}
+	mi := &file_admin_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetLoadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetLoadResponse) ProtoMessage() {}
+
+func (x *GetLoadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetLoadResponse.ProtoReflect.Descriptor instead.
+func (*GetLoadResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *GetLoadResponse) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+func (x *GetLoadResponse) GetTaken() uint64 {
+	if x != nil {
+		return x.Taken
+	}
+	return 0
+}
+
+func (x *GetLoadResponse) GetKept() uint64 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
+func (x *GetLoadResponse) GetDelivered() uint64 {
+	if x != nil {
+		return x.Delivered
+	}
+	return 0
+}
+
+func (x *GetLoadResponse) GetOpened() uint64 {
+	if x != nil {
+		return x.Opened
+	}
+	return 0
+}
+
+func (x *GetLoadResponse) GetEnded() uint64 {
+	if x != nil {
+		return x.Ended
+	}
+	return 0
+}
+
+func (x *GetLoadResponse) GetRefused() []*CodeCount {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
+}
+
+func (x *GetLoadResponse) GetClosed() []*CodeCount {
+	if x != nil {
+		return x.Closed
+	}
+	return nil
+}
+
+func (x *GetLoadResponse) GetStalled() uint32 {
+	if x != nil {
+		return x.Stalled
+	}
+	return 0
+}
+
+func (x *GetLoadResponse) GetShards() []*ShardLoad {
+	if x != nil {
+		return x.Shards
+	}
+	return nil
+}
+
+func (x *GetLoadResponse) GetBusiest() []*BusyUser {
+	if x != nil {
+		return x.Busiest
+	}
+	return nil
+}
+
+type CodeCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The word, as in the protocol's table of codes; abnormal or other beside those.
+	Code          string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Count         uint64 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CodeCount) Reset() {
+	*x = CodeCount{}
+	mi := &file_admin_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CodeCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CodeCount) ProtoMessage() {}
+
+func (x *CodeCount) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CodeCount.ProtoReflect.Descriptor instead.
+func (*CodeCount) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *CodeCount) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *CodeCount) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+type ShardLoad struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Number uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// Messages that came for its users.
+	Taken         uint64 `protobuf:"varint,2,opt,name=taken,proto3" json:"taken,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShardLoad) Reset() {
+	*x = ShardLoad{}
+	mi := &file_admin_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShardLoad) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShardLoad) ProtoMessage() {}
+
+func (x *ShardLoad) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShardLoad.ProtoReflect.Descriptor instead.
+func (*ShardLoad) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *ShardLoad) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *ShardLoad) GetTaken() uint64 {
+	if x != nil {
+		return x.Taken
+	}
+	return 0
+}
+
+type BusyUser struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	User     string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	State    string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	Shard    uint32                 `protobuf:"varint,3,opt,name=shard,proto3" json:"shard,omitempty"`
+	Sessions uint32                 `protobuf:"varint,4,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	// Messages that came for the user.
+	Messages uint64 `protobuf:"varint,5,opt,name=messages,proto3" json:"messages,omitempty"`
+	// Within this time.
+	OverMs        uint64 `protobuf:"varint,6,opt,name=over_ms,json=overMs,proto3" json:"over_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BusyUser) Reset() {
+	*x = BusyUser{}
+	mi := &file_admin_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BusyUser) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BusyUser) ProtoMessage() {}
+
+func (x *BusyUser) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BusyUser.ProtoReflect.Descriptor instead.
+func (*BusyUser) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *BusyUser) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *BusyUser) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *BusyUser) GetShard() uint32 {
+	if x != nil {
+		return x.Shard
+	}
+	return 0
+}
+
+func (x *BusyUser) GetSessions() uint32 {
+	if x != nil {
+		return x.Sessions
+	}
+	return 0
+}
+
+func (x *BusyUser) GetMessages() uint64 {
+	if x != nil {
+		return x.Messages
+	}
+	return 0
+}
+
+func (x *BusyUser) GetOverMs() uint64 {
+	if x != nil {
+		return x.OverMs
+	}
+	return 0
+}
+
 var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
@@ -3942,7 +4316,35 @@ const file_admin_proto_rawDesc = "" +
 	"\acontent\x18\r \x01(\tH\x01R\acontent\x88\x01\x01B\b\n" +
 	"\x06_shardB\n" +
 	"\n" +
-	"\b_content2\xcd\f\n" +
+	"\b_content\"&\n" +
+	"\x0eGetLoadRequest\x12\x14\n" +
+	"\x05users\x18\x01 \x01(\rR\x05users\"\x95\x03\n" +
+	"\x0fGetLoadResponse\x12\x13\n" +
+	"\x05at_ms\x18\x01 \x01(\x03R\x04atMs\x12\x14\n" +
+	"\x05taken\x18\x02 \x01(\x04R\x05taken\x12\x12\n" +
+	"\x04kept\x18\x03 \x01(\x04R\x04kept\x12\x1c\n" +
+	"\tdelivered\x18\x04 \x01(\x04R\tdelivered\x12\x16\n" +
+	"\x06opened\x18\x05 \x01(\x04R\x06opened\x12\x14\n" +
+	"\x05ended\x18\x06 \x01(\x04R\x05ended\x127\n" +
+	"\arefused\x18\a \x03(\v2\x1d.callboard.admin.v1.CodeCountR\arefused\x125\n" +
+	"\x06closed\x18\b \x03(\v2\x1d.callboard.admin.v1.CodeCountR\x06closed\x12\x18\n" +
+	"\astalled\x18\t \x01(\rR\astalled\x125\n" +
+	"\x06shards\x18\n" +
+	" \x03(\v2\x1d.callboard.admin.v1.ShardLoadR\x06shards\x126\n" +
+	"\abusiest\x18\v \x03(\v2\x1c.callboard.admin.v1.BusyUserR\abusiest\"5\n" +
+	"\tCodeCount\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\"9\n" +
+	"\tShardLoad\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number\x12\x14\n" +
+	"\x05taken\x18\x02 \x01(\x04R\x05taken\"\x9b\x01\n" +
+	"\bBusyUser\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x14\n" +
+	"\x05shard\x18\x03 \x01(\rR\x05shard\x12\x1a\n" +
+	"\bsessions\x18\x04 \x01(\rR\bsessions\x12\x1a\n" +
+	"\bmessages\x18\x05 \x01(\x04R\bmessages\x12\x17\n" +
+	"\aover_ms\x18\x06 \x01(\x04R\x06overMs2\xa1\r\n" +
 	"\fAdminService\x12I\n" +
 	"\x04Send\x12\x1f.callboard.admin.v1.SendRequest\x1a .callboard.admin.v1.SendResponse\x12X\n" +
 	"\tListUsers\x12$.callboard.admin.v1.ListUsersRequest\x1a%.callboard.admin.v1.ListUsersResponse\x12a\n" +
@@ -3961,7 +4363,8 @@ const file_admin_proto_rawDesc = "" +
 	"\tTrimInbox\x12$.callboard.admin.v1.TrimInboxRequest\x1a%.callboard.admin.v1.TrimInboxResponse\x12X\n" +
 	"\tGetConfig\x12$.callboard.admin.v1.GetConfigRequest\x1a%.callboard.admin.v1.GetConfigResponse\x12N\n" +
 	"\x05Watch\x12 .callboard.admin.v1.WatchRequest\x1a!.callboard.admin.v1.WatchResponse0\x01\x12N\n" +
-	"\x05Trace\x12 .callboard.admin.v1.TraceRequest\x1a!.callboard.admin.v1.TraceResponse0\x01B+Z)callboard/transport/admin/adminv1;adminv1b\x06proto3"
+	"\x05Trace\x12 .callboard.admin.v1.TraceRequest\x1a!.callboard.admin.v1.TraceResponse0\x01\x12R\n" +
+	"\aGetLoad\x12\".callboard.admin.v1.GetLoadRequest\x1a#.callboard.admin.v1.GetLoadResponseB+Z)callboard/transport/admin/adminv1;adminv1b\x06proto3"
 
 var (
 	file_admin_proto_rawDescOnce sync.Once
@@ -3975,7 +4378,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
 var file_admin_proto_goTypes = []any{
 	(*Refusal)(nil),              // 0: callboard.admin.v1.Refusal
 	(*SendRequest)(nil),          // 1: callboard.admin.v1.SendRequest
@@ -4031,7 +4434,12 @@ var file_admin_proto_goTypes = []any{
 	(*TraceRequest)(nil),         // 51: callboard.admin.v1.TraceRequest
 	(*TraceResponse)(nil),        // 52: callboard.admin.v1.TraceResponse
 	(*Hop)(nil),                  // 53: callboard.admin.v1.Hop
-	nil,                          // 54: callboard.admin.v1.BroadcastResponse.RefusedEntry
+	(*GetLoadRequest)(nil),       // 54: callboard.admin.v1.GetLoadRequest
+	(*GetLoadResponse)(nil),      // 55: callboard.admin.v1.GetLoadResponse
+	(*CodeCount)(nil),            // 56: callboard.admin.v1.CodeCount
+	(*ShardLoad)(nil),            // 57: callboard.admin.v1.ShardLoad
+	(*BusyUser)(nil),             // 58: callboard.admin.v1.BusyUser
+	nil,                          // 59: callboard.admin.v1.BroadcastResponse.RefusedEntry
 }
 var file_admin_proto_depIdxs = []int32{
 	5,  // 0: callboard.admin.v1.ListUsersResponse.users:type_name -> callboard.admin.v1.User
@@ -4045,7 +4453,7 @@ var file_admin_proto_depIdxs = []int32{
 	20, // 8: callboard.admin.v1.GetTreeResponse.gateway:type_name -> callboard.admin.v1.Gateway
 	21, // 9: callboard.admin.v1.GetTreeResponse.shards:type_name -> callboard.admin.v1.Shard
 	22, // 10: callboard.admin.v1.GetTreeResponse.journal:type_name -> callboard.admin.v1.Journal
-	54, // 11: callboard.admin.v1.BroadcastResponse.refused:type_name -> callboard.admin.v1.BroadcastResponse.RefusedEntry
+	59, // 11: callboard.admin.v1.BroadcastResponse.refused:type_name -> callboard.admin.v1.BroadcastResponse.RefusedEntry
 	29, // 12: callboard.admin.v1.BroadcastResponse.refusals:type_name -> callboard.admin.v1.RefusedUser
 	30, // 13: callboard.admin.v1.BlockUserResponse.block:type_name -> callboard.admin.v1.Block
 	30, // 14: callboard.admin.v1.ListBlockedResponse.blocks:type_name -> callboard.admin.v1.Block
@@ -4059,47 +4467,53 @@ var file_admin_proto_depIdxs = []int32{
 	48, // 22: callboard.admin.v1.TraceResponse.missed:type_name -> callboard.admin.v1.Missed
 	49, // 23: callboard.admin.v1.TraceResponse.heartbeat:type_name -> callboard.admin.v1.Heartbeat
 	50, // 24: callboard.admin.v1.TraceResponse.end:type_name -> callboard.admin.v1.End
-	1,  // 25: callboard.admin.v1.AdminService.Send:input_type -> callboard.admin.v1.SendRequest
-	3,  // 26: callboard.admin.v1.AdminService.ListUsers:input_type -> callboard.admin.v1.ListUsersRequest
-	6,  // 27: callboard.admin.v1.AdminService.ListSessions:input_type -> callboard.admin.v1.ListSessionsRequest
-	9,  // 28: callboard.admin.v1.AdminService.GetUser:input_type -> callboard.admin.v1.GetUserRequest
-	14, // 29: callboard.admin.v1.AdminService.CloseUser:input_type -> callboard.admin.v1.CloseUserRequest
-	16, // 30: callboard.admin.v1.AdminService.CloseSession:input_type -> callboard.admin.v1.CloseSessionRequest
-	18, // 31: callboard.admin.v1.AdminService.GetTree:input_type -> callboard.admin.v1.GetTreeRequest
-	23, // 32: callboard.admin.v1.AdminService.GetStats:input_type -> callboard.admin.v1.GetStatsRequest
-	25, // 33: callboard.admin.v1.AdminService.Drain:input_type -> callboard.admin.v1.DrainRequest
-	27, // 34: callboard.admin.v1.AdminService.Broadcast:input_type -> callboard.admin.v1.BroadcastRequest
-	31, // 35: callboard.admin.v1.AdminService.BlockUser:input_type -> callboard.admin.v1.BlockUserRequest
-	33, // 36: callboard.admin.v1.AdminService.UnblockUser:input_type -> callboard.admin.v1.UnblockUserRequest
-	35, // 37: callboard.admin.v1.AdminService.ListBlocked:input_type -> callboard.admin.v1.ListBlockedRequest
-	37, // 38: callboard.admin.v1.AdminService.ForgetDevice:input_type -> callboard.admin.v1.ForgetDeviceRequest
-	39, // 39: callboard.admin.v1.AdminService.TrimInbox:input_type -> callboard.admin.v1.TrimInboxRequest
-	42, // 40: callboard.admin.v1.AdminService.GetConfig:input_type -> callboard.admin.v1.GetConfigRequest
-	45, // 41: callboard.admin.v1.AdminService.Watch:input_type -> callboard.admin.v1.WatchRequest
-	51, // 42: callboard.admin.v1.AdminService.Trace:input_type -> callboard.admin.v1.TraceRequest
-	2,  // 43: callboard.admin.v1.AdminService.Send:output_type -> callboard.admin.v1.SendResponse
-	4,  // 44: callboard.admin.v1.AdminService.ListUsers:output_type -> callboard.admin.v1.ListUsersResponse
-	7,  // 45: callboard.admin.v1.AdminService.ListSessions:output_type -> callboard.admin.v1.ListSessionsResponse
-	10, // 46: callboard.admin.v1.AdminService.GetUser:output_type -> callboard.admin.v1.GetUserResponse
-	15, // 47: callboard.admin.v1.AdminService.CloseUser:output_type -> callboard.admin.v1.CloseUserResponse
-	17, // 48: callboard.admin.v1.AdminService.CloseSession:output_type -> callboard.admin.v1.CloseSessionResponse
-	19, // 49: callboard.admin.v1.AdminService.GetTree:output_type -> callboard.admin.v1.GetTreeResponse
-	24, // 50: callboard.admin.v1.AdminService.GetStats:output_type -> callboard.admin.v1.GetStatsResponse
-	26, // 51: callboard.admin.v1.AdminService.Drain:output_type -> callboard.admin.v1.DrainResponse
-	28, // 52: callboard.admin.v1.AdminService.Broadcast:output_type -> callboard.admin.v1.BroadcastResponse
-	32, // 53: callboard.admin.v1.AdminService.BlockUser:output_type -> callboard.admin.v1.BlockUserResponse
-	34, // 54: callboard.admin.v1.AdminService.UnblockUser:output_type -> callboard.admin.v1.UnblockUserResponse
-	36, // 55: callboard.admin.v1.AdminService.ListBlocked:output_type -> callboard.admin.v1.ListBlockedResponse
-	38, // 56: callboard.admin.v1.AdminService.ForgetDevice:output_type -> callboard.admin.v1.ForgetDeviceResponse
-	40, // 57: callboard.admin.v1.AdminService.TrimInbox:output_type -> callboard.admin.v1.TrimInboxResponse
-	43, // 58: callboard.admin.v1.AdminService.GetConfig:output_type -> callboard.admin.v1.GetConfigResponse
-	46, // 59: callboard.admin.v1.AdminService.Watch:output_type -> callboard.admin.v1.WatchResponse
-	52, // 60: callboard.admin.v1.AdminService.Trace:output_type -> callboard.admin.v1.TraceResponse
-	43, // [43:61] is the sub-list for method output_type
-	25, // [25:43] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	56, // 25: callboard.admin.v1.GetLoadResponse.refused:type_name -> callboard.admin.v1.CodeCount
+	56, // 26: callboard.admin.v1.GetLoadResponse.closed:type_name -> callboard.admin.v1.CodeCount
+	57, // 27: callboard.admin.v1.GetLoadResponse.shards:type_name -> callboard.admin.v1.ShardLoad
+	58, // 28: callboard.admin.v1.GetLoadResponse.busiest:type_name -> callboard.admin.v1.BusyUser
+	1,  // 29: callboard.admin.v1.AdminService.Send:input_type -> callboard.admin.v1.SendRequest
+	3,  // 30: callboard.admin.v1.AdminService.ListUsers:input_type -> callboard.admin.v1.ListUsersRequest
+	6,  // 31: callboard.admin.v1.AdminService.ListSessions:input_type -> callboard.admin.v1.ListSessionsRequest
+	9,  // 32: callboard.admin.v1.AdminService.GetUser:input_type -> callboard.admin.v1.GetUserRequest
+	14, // 33: callboard.admin.v1.AdminService.CloseUser:input_type -> callboard.admin.v1.CloseUserRequest
+	16, // 34: callboard.admin.v1.AdminService.CloseSession:input_type -> callboard.admin.v1.CloseSessionRequest
+	18, // 35: callboard.admin.v1.AdminService.GetTree:input_type -> callboard.admin.v1.GetTreeRequest
+	23, // 36: callboard.admin.v1.AdminService.GetStats:input_type -> callboard.admin.v1.GetStatsRequest
+	25, // 37: callboard.admin.v1.AdminService.Drain:input_type -> callboard.admin.v1.DrainRequest
+	27, // 38: callboard.admin.v1.AdminService.Broadcast:input_type -> callboard.admin.v1.BroadcastRequest
+	31, // 39: callboard.admin.v1.AdminService.BlockUser:input_type -> callboard.admin.v1.BlockUserRequest
+	33, // 40: callboard.admin.v1.AdminService.UnblockUser:input_type -> callboard.admin.v1.UnblockUserRequest
+	35, // 41: callboard.admin.v1.AdminService.ListBlocked:input_type -> callboard.admin.v1.ListBlockedRequest
+	37, // 42: callboard.admin.v1.AdminService.ForgetDevice:input_type -> callboard.admin.v1.ForgetDeviceRequest
+	39, // 43: callboard.admin.v1.AdminService.TrimInbox:input_type -> callboard.admin.v1.TrimInboxRequest
+	42, // 44: callboard.admin.v1.AdminService.GetConfig:input_type -> callboard.admin.v1.GetConfigRequest
+	45, // 45: callboard.admin.v1.AdminService.Watch:input_type -> callboard.admin.v1.WatchRequest
+	51, // 46: callboard.admin.v1.AdminService.Trace:input_type -> callboard.admin.v1.TraceRequest
+	54, // 47: callboard.admin.v1.AdminService.GetLoad:input_type -> callboard.admin.v1.GetLoadRequest
+	2,  // 48: callboard.admin.v1.AdminService.Send:output_type -> callboard.admin.v1.SendResponse
+	4,  // 49: callboard.admin.v1.AdminService.ListUsers:output_type -> callboard.admin.v1.ListUsersResponse
+	7,  // 50: callboard.admin.v1.AdminService.ListSessions:output_type -> callboard.admin.v1.ListSessionsResponse
+	10, // 51: callboard.admin.v1.AdminService.GetUser:output_type -> callboard.admin.v1.GetUserResponse
+	15, // 52: callboard.admin.v1.AdminService.CloseUser:output_type -> callboard.admin.v1.CloseUserResponse
+	17, // 53: callboard.admin.v1.AdminService.CloseSession:output_type -> callboard.admin.v1.CloseSessionResponse
+	19, // 54: callboard.admin.v1.AdminService.GetTree:output_type -> callboard.admin.v1.GetTreeResponse
+	24, // 55: callboard.admin.v1.AdminService.GetStats:output_type -> callboard.admin.v1.GetStatsResponse
+	26, // 56: callboard.admin.v1.AdminService.Drain:output_type -> callboard.admin.v1.DrainResponse
+	28, // 57: callboard.admin.v1.AdminService.Broadcast:output_type -> callboard.admin.v1.BroadcastResponse
+	32, // 58: callboard.admin.v1.AdminService.BlockUser:output_type -> callboard.admin.v1.BlockUserResponse
+	34, // 59: callboard.admin.v1.AdminService.UnblockUser:output_type -> callboard.admin.v1.UnblockUserResponse
+	36, // 60: callboard.admin.v1.AdminService.ListBlocked:output_type -> callboard.admin.v1.ListBlockedResponse
+	38, // 61: callboard.admin.v1.AdminService.ForgetDevice:output_type -> callboard.admin.v1.ForgetDeviceResponse
+	40, // 62: callboard.admin.v1.AdminService.TrimInbox:output_type -> callboard.admin.v1.TrimInboxResponse
+	43, // 63: callboard.admin.v1.AdminService.GetConfig:output_type -> callboard.admin.v1.GetConfigResponse
+	46, // 64: callboard.admin.v1.AdminService.Watch:output_type -> callboard.admin.v1.WatchResponse
+	52, // 65: callboard.admin.v1.AdminService.Trace:output_type -> callboard.admin.v1.TraceResponse
+	55, // 66: callboard.admin.v1.AdminService.GetLoad:output_type -> callboard.admin.v1.GetLoadResponse
+	48, // [48:67] is the sub-list for method output_type
+	29, // [29:48] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -4129,7 +4543,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   55,
+			NumMessages:   60,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

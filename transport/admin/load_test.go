@@ -1,0 +1,34 @@
+package admin
+
+import (
+	"testing"
+
+	"connectrpc.com/connect"
+
+	"callboard/transport/admin/adminv1"
+)
+
+func TestLoadSaysWhatPassesAndWhoIsBusy(t *testing.T) {
+	n := start(t, Config{})
+	ws := n.connect("bob", "phone")
+	for range 3 {
+		_, err := n.as(operatorSecret).Send(t.Context(), &adminv1.SendRequest{Receiver: "bob", Content: "hello"})
+		must(t, err)
+		n.read(ws)
+	}
+	_, err := n.as(operatorSecret).Send(t.Context(), &adminv1.SendRequest{Receiver: "b/b", Content: "hello"})
+	if connect.CodeOf(err) != connect.CodeInvalidArgument {
+		t.Errorf("%v", err)
+	}
+	eventually(t, "the load", func() bool {
+		load, err := n.as(viewerSecret).GetLoad(t.Context(), &adminv1.GetLoadRequest{Users: 1})
+		must(t, err)
+		return load.Taken == 3 && load.Kept == 3 && load.Delivered == 3 && load.Opened == 1 && load.Ended == 0 && load.AtMs > 0 &&
+			len(load.Shards) == 4 && len(load.Busiest) == 1 && load.Busiest[0].User == "bob" && load.Busiest[0].Messages == 3 &&
+			load.Busiest[0].Sessions == 1 && load.Busiest[0].OverMs >= 900
+	})
+	_, err = n.as(viewerSecret).GetLoad(t.Context(), &adminv1.GetLoadRequest{Users: 101})
+	if code, action := codeOf(t, err); code != "invalid_argument" || action == "" {
+		t.Errorf("%v", err)
+	}
+}
