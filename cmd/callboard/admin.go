@@ -39,12 +39,12 @@ func (o *adminOptions) check(insecure bool) error {
 	}
 	host, _, err := net.SplitHostPort(o.listen)
 	if err != nil {
-		return fmt.Errorf("--admin %q: %w; give host:port, like 127.0.0.1:8081", o.listen, err)
+		return misused("--admin %q: %w; give host:port, like 127.0.0.1:8081", o.listen, err)
 	}
 	if insecure || isLoopback(host) {
 		return nil
 	}
-	return fmt.Errorf("--admin %s would send the admin token over the network in clear; "+
+	return misused("--admin %s would send the admin token over the network in clear; "+
 		"listen on 127.0.0.1 and come by ssh or a proxy with TLS, or give --insecure", o.listen)
 }
 

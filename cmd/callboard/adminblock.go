@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 
 	"callboard/transport/admin/adminv1"
 )
@@ -25,11 +25,13 @@ for the user are kept. Who is blocked already is blocked anew.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("for") && d < time.Millisecond {
-				return fmt.Errorf("--for is %s: give a time, like 1h, or leave it out to block until the user is unblocked", d)
+				return misused("--for is %s: give a time, like 1h, or leave it out to block until the user is unblocked", d)
 			}
 			request := &adminv1.BlockUserRequest{User: args[0], Reason: reason, ForMs: uint64(d.Milliseconds())}
 			return blockUser(cmd.Context(), &o, request, cmd.OutOrStdout())
 		},
+
+		ValidArgsFunction: onlyFirst(o.completeUser()),
 	}
 	o.report(cmd)
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for operators, at most 123 bytes; the user is not told")
@@ -100,35 +102,28 @@ func unblockUser(ctx context.Context, o *callerOptions, id string, out io.Writer
 }
 
 // listBlocked lists who is blocked.
-func listBlocked(ctx context.Context, o *callerOptions, limit int, out io.Writer) error {
-	client, err := o.dial()
-	if err != nil {
-		return err
-	}
-	found, token := &adminv1.ListBlockedResponse{}, ""
-	err = pages(limit, func(rows int) (got int, more bool, err error) {
-		page, err := client.ListBlocked(ctx, &adminv1.ListBlockedRequest{PageSize: uint32(rows), PageToken: token})
-		if err != nil {
-			return 0, false, o.explained(err)
-		}
-		found.Blocks = append(found.Blocks, page.Blocks...)
-		token, found.NextPageToken = page.NextPageToken, page.NextPageToken
-		return len(page.Blocks), token != "", nil
-	})
-	if err != nil {
-		return err
-	}
-	return o.print(out, found, func(t *table) {
-		t.row("USER\tBLOCKED\tUNTIL\tBY\tREASON")
-		for _, b := range found.Blocks {
-			end := "-"
-			if b.UntilMs != 0 {
-				end = moment(b.UntilMs)
+func listBlocked(cmd *cobra.Command, o *callerOptions, limit int) error {
+	return o.show(cmd, func(ctx context.Context, client adminv1.AdminServiceClient) (proto.Message, func(*table), error) {
+		found, token := &adminv1.ListBlockedResponse{}, ""
+		err := pages(limit, func(rows int) (got int, more bool, err error) {
+			page, err := client.ListBlocked(ctx, &adminv1.ListBlockedRequest{PageSize: uint32(rows), PageToken: token})
+			if err != nil {
+				return 0, false, err
 			}
-			t.row("%s\t%s\t%s\t%s\t%s", b.User, moment(b.AtMs), end, dash(b.By), dash(b.Reason))
-		}
-		if found.NextPageToken != "" {
-			t.row("(there are more: --limit 0 shows all)")
-		}
+			found.Blocks = append(found.Blocks, page.Blocks...)
+			token, found.NextPageToken = page.NextPageToken, page.NextPageToken
+			return len(page.Blocks), token != "", nil
+		})
+		return found, func(t *table) { tableOfBlocked(t, found) }, err
 	})
+}
+
+func tableOfBlocked(t *table, found *adminv1.ListBlockedResponse) {
+	t.head("USER\tBLOCKED\tUNTIL\tBY\tREASON")
+	for _, b := range found.Blocks {
+		t.row("%s\t%s\t%s\t%s\t%s", b.User, moment(b.AtMs), moment(b.UntilMs), dash(b.By), dash(b.Reason))
+	}
+	if found.NextPageToken != "" {
+		t.row("(there are more: --limit 0 shows all)")
+	}
 }

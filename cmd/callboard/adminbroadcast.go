@@ -38,7 +38,7 @@ const (
 	maxToFile = 1_000_000
 )
 
-var errInterrupted = errors.New("interrupted")
+var errInterrupted = exits(exitInterrupted, errors.New("interrupted"))
 
 func newBroadcast() *cobra.Command {
 	var o broadcastOptions
@@ -51,8 +51,8 @@ who is connected. It is kept in each inbox like any message.
 What is cut off can be repeated with the same --id: those who have the message do
 not get it again. Without --id one is made, and said at the end.
 
-Exit status 1 says that some users were refused, each with a line on stderr, or that
-not all were reached.`,
+Exit status 4 says that some users were refused, each with a line on stderr; any other
+but 0, that not all were reached ('callboard help exit-codes').`,
 		Example: `  callboard broadcast "maintenance"
   callboard broadcast --to 1,2,3 --as ops "hello"
   callboard broadcast --to-file users.txt --id notice-7 "hello"`,
@@ -108,7 +108,7 @@ func (o *broadcastOptions) users(in io.Reader) ([]string, error) {
 	if o.toFile != "-" {
 		file, err := os.Open(o.toFile)
 		if err != nil {
-			return nil, fmt.Errorf("--to-file: %w; give a file with a user on each line, or -", err)
+			return nil, misused("--to-file: %w; give a file with a user on each line, or -", err)
 		}
 		defer func() { _ = file.Close() }() // it was only read
 		in = file
@@ -120,17 +120,17 @@ func (o *broadcastOptions) users(in io.Reader) ([]string, error) {
 			continue
 		}
 		if _, err := protocol.ParseUserID(id); err != nil {
-			return nil, fmt.Errorf("--to-file %s, line %d: %w", o.toFile, number, err)
+			return nil, misused("--to-file %s, line %d: %w", o.toFile, number, err)
 		}
 		if users = append(users, id); len(users) > maxToFile {
-			return nil, fmt.Errorf("--to-file %s: more than %d users: split it, and give the parts one --id", o.toFile, maxToFile)
+			return nil, misused("--to-file %s: more than %d users: split it, and give the parts one --id", o.toFile, maxToFile)
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("--to-file %s: %w; it has a user on each line", o.toFile, err)
+		return nil, misused("--to-file %s: %w; it has a user on each line", o.toFile, err)
 	}
 	if len(users) == 0 {
-		return nil, fmt.Errorf("--to-file %s: there is no user in it; leave it out to reach everybody who is connected", o.toFile)
+		return nil, misused("--to-file %s: there is no user in it; leave it out to reach everybody who is connected", o.toFile)
 	}
 	return users, nil
 }
@@ -186,7 +186,7 @@ func (o *broadcastOptions) conclude(out io.Writer, sum *adminv1.BroadcastRespons
 		}
 	})
 	if err == nil && refused > 0 {
-		err = fmt.Errorf("%d of %d users were refused; mend that and repeat it with --id %s, which reaches nobody twice", refused, sum.Total, sum.Id)
+		err = exits(exitRefused, fmt.Errorf("%d of %d users were refused; mend that and repeat it with --id %s, which reaches nobody twice", refused, sum.Total, sum.Id))
 	}
 	return err
 }

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,14 +11,13 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"callboard/protocol"
 	"callboard/transport/admin"
 	"callboard/transport/admin/adminv1"
 )
@@ -31,7 +28,8 @@ type callerOptions struct {
 	insecure  bool
 	data      string
 	tokenFile string
-	output    string
+	output    format
+	every     time.Duration // of --watch; 0: once
 }
 
 const (
@@ -53,20 +51,17 @@ func (o *callerOptions) flags(cmd *cobra.Command) {
 // report adds how the answer is shown.
 func (o *callerOptions) report(cmd *cobra.Command) {
 	o.flags(cmd)
-	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "table, or json for the answer as the API has it")
+	o.output.flags(cmd)
 }
 
 // dial makes a client. It does not connect yet.
 func (o *callerOptions) dial() (adminv1.AdminServiceClient, error) {
-	if o.output != "" && o.output != "table" && o.output != "json" {
-		return nil, fmt.Errorf("--output %q: give table or json", o.output)
-	}
 	u, err := url.Parse(o.url)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("--admin %q: give http://host:port or https://host:port, like http://127.0.0.1:8081", o.url)
+		return nil, misused("--admin %q: give http://host:port or https://host:port, like http://127.0.0.1:8081", o.url)
 	}
 	if u.Scheme == "http" && !isLoopback(u.Hostname()) && !o.insecure {
-		return nil, fmt.Errorf("--admin %s would send the token over the network in clear: come by https or an ssh tunnel, or give --insecure", o.url)
+		return nil, misused("--admin %s would send the token over the network in clear: come by https or an ssh tunnel, or give --insecure", o.url)
 	}
 	secret, err := o.secret()
 	if err != nil {
@@ -108,7 +103,7 @@ func (o *callerOptions) secret() (string, error) {
 	if o.tokenFile != "" {
 		secret, err := admin.ReadSecret(o.tokenFile)
 		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("there is no %s: 'callboard serve' makes the token, name its file with --token-file", o.tokenFile)
+			err = exits(exitNotAllowed, fmt.Errorf("there is no %s: 'callboard serve' makes the token, name its file with --token-file", o.tokenFile))
 		}
 		return secret, err
 	}
@@ -124,32 +119,37 @@ func (o *callerOptions) secret() (string, error) {
 			return secret, err
 		}
 	}
-	return "", fmt.Errorf("there is no admin token in %s: give the service's directory with --data, its token file with --token-file, or the token in %s",
-		o.data, tokenVariable)
+	return "", exits(exitNotAllowed, fmt.Errorf("there is no admin token in %s: give the service's directory with --data, its token file with --token-file, or the token in %s",
+		o.data, tokenVariable))
 }
 
-// explained adds to an error of a call what to do next.
+// explained adds to an error of a call what to do next, and the status to exit with.
 func (o *callerOptions) explained(err error) error {
 	failed, ok := errors.AsType[*connect.Error](err)
 	if !ok {
 		return err
 	}
+	status := statusOfConnect(failed.Code())
 	for _, detail := range failed.Details() {
 		if value, broken := detail.Value(); broken == nil {
 			if refusal, ok := value.(*adminv1.Refusal); ok {
-				return &refusedError{refusal.Code, fmt.Sprintf("refused: %s: %s; %s", refusal.Code, printable(failed.Message()), printable(refusal.Action))}
+				return exits(statusOfCode(protocol.ErrorCode(refusal.Code)), &refusedError{
+					refusal.Code, fmt.Sprintf("refused: %s: %s; %s", refusal.Code, printable(failed.Message()), printable(refusal.Action)),
+				})
 			}
 		}
 	}
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("nobody listens at %s: start the service there with 'callboard serve', or give another address with --admin", o.url)
+		err = fmt.Errorf("nobody listens at %s: start the service there with 'callboard serve', or give another address with --admin", o.url)
 	case failed.Code() == connect.CodeDeadlineExceeded, errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("no answer from %s in time: try again, and look at the service's log", o.url)
+		status, err = exitUnavailable, fmt.Errorf("no answer from %s in time: try again, and look at the service's log", o.url)
 	case failed.Code() == connect.CodeCanceled:
-		return errors.New("interrupted before there was an answer")
+		err = errors.New("interrupted before there was an answer")
+	default:
+		err = fmt.Errorf("%s: %s; is this the admin API of a callboard? --admin gives another address", failed.Code(), printable(failed.Message()))
 	}
-	return fmt.Errorf("%s: %s; is this the admin API of a callboard? --admin gives another address", failed.Code(), printable(failed.Message()))
+	return exits(status, err)
 }
 
 // refusedError is a refusal of the service, with its code.
@@ -163,43 +163,7 @@ func refusedAs(err error, code string) bool {
 	return ok && refused.code == code
 }
 
-// print shows an answer as JSON, or as the table that fill makes.
+// print shows an answer, as a table that fill makes or as it is.
 func (o *callerOptions) print(out io.Writer, answer proto.Message, fill func(*table)) error {
-	if o.output != "json" {
-		t := &table{columns: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
-		fill(t)
-		if err := errors.Join(t.err, t.columns.Flush()); err != nil {
-			return fmt.Errorf("printing: %w", err)
-		}
-		return nil
-	}
-	found, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(answer)
-	if err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	var indented bytes.Buffer // protojson's own spaces change from run to run
-	if err = json.Indent(&indented, found, "", "  "); err == nil {
-		indented.WriteByte('\n')
-		_, err = indented.WriteTo(out)
-	}
-	if err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	return nil
-}
-
-// since is how long ago a moment was, for people.
-func since(ms int64) string {
-	if ms == 0 {
-		return "-"
-	}
-	return max(0, time.Since(time.UnixMilli(ms))).Truncate(time.Second).String()
-}
-
-// dash stands for a word that is empty.
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return printable(s)
+	return o.output.write(out, o.every > 0, protoJSON(answer), fill)
 }

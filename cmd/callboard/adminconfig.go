@@ -45,7 +45,7 @@ func showConfig(ctx context.Context, o *callerOptions, out io.Writer) error {
 		return o.explained(err)
 	}
 	return o.print(out, found, func(t *table) {
-		t.row("SETTING\tVALUE\tFROM")
+		t.head("SETTING\tVALUE\tFROM")
 		for _, s := range found.Settings {
 			t.row("%s\t%s\t%s", printable(s.Key), dash(s.Value), printable(s.Source))
 		}

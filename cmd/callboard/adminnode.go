@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 
 	"callboard/transport/admin/adminv1"
 )
@@ -29,37 +30,34 @@ func newTree() *cobra.Command {
 		Short:   "Show the tree down to the shards, with counts and queues",
 		Example: "  callboard tree show\n  callboard tree show -o json",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return showTree(cmd.Context(), &o, cmd.OutOrStdout()) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return showTree(cmd, &o) },
 	}
-	o.report(show)
+	o.reportWatched(show)
 	cmd.AddCommand(show)
 	return cmd
 }
 
-func showTree(ctx context.Context, o *callerOptions, out io.Writer) error {
-	client, err := o.dial()
-	if err != nil {
-		return err
-	}
-	tree, err := client.GetTree(ctx, &adminv1.GetTreeRequest{})
-	if err != nil {
-		return o.explained(err)
-	}
-	return o.print(out, tree, func(t *table) {
-		t.row("ACTOR\tBELOW IT\tPARKED\tFAILURES\tQUEUED\tSTATE")
-		t.row("registry\t%d shards\t\t\t\t", len(tree.Shards))
-		for _, s := range tree.Shards {
-			t.row("  shard %d\t%d users\t%d\t%d\t%d\t", s.Number, s.Users, s.Parked, s.Failures, s.Queued)
-		}
-		state := "open"
-		if tree.Gateway.Draining {
-			state = "draining"
-		}
-		t.row("gateway\t%d sessions\t\t\t\t%s", tree.Gateway.Sessions, state)
-		if tree.Journal.Present {
-			t.row("journal\t\t\t\t%d\t%s", tree.Journal.Queued, working(tree.Journal.Trouble))
-		}
+func showTree(cmd *cobra.Command, o *callerOptions) error {
+	return o.show(cmd, func(ctx context.Context, client adminv1.AdminServiceClient) (proto.Message, func(*table), error) {
+		tree, err := client.GetTree(ctx, &adminv1.GetTreeRequest{})
+		return tree, func(t *table) { tableOfTree(t, tree) }, err
 	})
+}
+
+func tableOfTree(t *table, tree *adminv1.GetTreeResponse) {
+	t.head("ACTOR\tBELOW IT\tPARKED\tFAILURES\tQUEUED\tSTATE")
+	t.row("registry\t%d shards\t\t\t\t", len(tree.Shards))
+	for _, s := range tree.Shards {
+		t.row("  shard %d\t%d users\t%s\t%s\t%d\t", s.Number, s.Users, countWord(s.Parked), countWord(s.Failures), s.Queued)
+	}
+	state := "open"
+	if tree.Gateway.Draining {
+		state = stateWord("draining")
+	}
+	t.row("gateway\t%d sessions\t\t\t\t%s", tree.Gateway.Sessions, state)
+	if tree.Journal.Present {
+		t.row("journal\t\t\t\t%d\t%s", tree.Journal.Queued, working(tree.Journal.Trouble))
+	}
 }
 
 // working is how a store is that has this trouble.
@@ -67,7 +65,7 @@ func working(trouble string) string {
 	if trouble == "" {
 		return "works"
 	}
-	return printable(trouble)
+	return badStyle.Render(printable(trouble))
 }
 
 func newStats() *cobra.Command {
@@ -75,29 +73,27 @@ func newStats() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "stats",
 		Short:   "Add up a running service",
-		Example: "  callboard stats\n  callboard stats -o json | jq -r .sessions",
+		Example: "  callboard stats --watch\n  callboard stats -o json | jq -r .sessions",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return showStats(cmd.Context(), &o, cmd.OutOrStdout()) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return showStats(cmd, &o) },
 	}
-	o.report(cmd)
+	o.reportWatched(cmd)
 	return cmd
 }
 
-func showStats(ctx context.Context, o *callerOptions, out io.Writer) error {
-	client, err := o.dial()
-	if err != nil {
-		return err
-	}
-	s, err := client.GetStats(ctx, &adminv1.GetStatsRequest{})
-	if err != nil {
-		return o.explained(err)
-	}
-	return o.print(out, s, func(t *table) {
-		t.row("version\t%s\nup\t%s\ndraining\t%t\nstore\t%s", printable(s.Version), since(s.StartedMs), s.Draining, working(s.Trouble))
-		t.row("sessions\t%d\nusers\t%d\nparked\t%d", s.Sessions, s.Users, s.Parked)
-		t.row("opened\t%d\nended\t%d\nfailures\t%d\nsurvived panics\t%d\nunhandled\t%d", s.Opened, s.Ended, s.Failures, s.Survived, s.Unhandled)
-		t.row("heap\t%.1f MiB\ngoroutines\t%d", float64(s.HeapBytes)/(1<<20), s.Goroutines)
+func showStats(cmd *cobra.Command, o *callerOptions) error {
+	return o.show(cmd, func(ctx context.Context, client adminv1.AdminServiceClient) (proto.Message, func(*table), error) {
+		stats, err := client.GetStats(ctx, &adminv1.GetStatsRequest{})
+		return stats, func(t *table) { tableOfStats(t, stats) }, err
 	})
+}
+
+func tableOfStats(t *table, s *adminv1.GetStatsResponse) {
+	t.row("version\t%s\nup\t%s\ndraining\t%t\nstore\t%s", printable(s.Version), since(s.StartedMs), s.Draining, working(s.Trouble))
+	t.row("sessions\t%s\nusers\t%s\nparked\t%s", count(s.Sessions), count(s.Users), countWord(s.Parked))
+	t.row("opened\t%s\nended\t%s\nfailures\t%s\nsurvived panics\t%s\nunhandled\t%s", count(s.Opened), count(s.Ended),
+		countWord(s.Failures), countWord(s.Survived), countWord(s.Unhandled))
+	t.row("heap\t%s\ngoroutines\t%s", size(s.HeapBytes), count(s.Goroutines))
 }
 
 // drainOptions are the flags of drain.
@@ -122,7 +118,7 @@ The command returns when all sessions have gone; with --wait=false, at once.`,
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return drain(cmd.Context(), &o, cmd.OutOrStdout()) },
 	}
-	o.flags(cmd)
+	o.report(cmd)
 	cmd.Flags().DurationVar(&o.over, "over", 10*time.Second, "time over which the sessions are closed, an hour at most")
 	cmd.Flags().BoolVar(&o.wait, "wait", true, "wait until all sessions have gone")
 	return cmd
@@ -134,7 +130,7 @@ const drainGrace = 30 * time.Second
 
 func drain(ctx context.Context, o *drainOptions, out io.Writer) error {
 	if o.over < 0 {
-		return fmt.Errorf("--over is %s: give 0 or more, like 10s", o.over)
+		return misused("--over is %s: give 0 or more, like 10s", o.over)
 	}
 	client, err := o.dial()
 	if err != nil {
@@ -145,7 +141,8 @@ func drain(ctx context.Context, o *drainOptions, out io.Writer) error {
 	if err != nil {
 		return o.explained(err)
 	}
-	if _, err := fmt.Fprintf(out, "draining %d sessions over %s\n", answer.Sessions, o.over); err != nil || !o.wait {
+	err = o.print(out, answer, func(t *table) { t.row("draining %d sessions over %s", answer.Sessions, o.over) })
+	if err != nil || !o.wait {
 		return err
 	}
 	limit, cancel := context.WithTimeout(ctx, o.over+drainGrace)
@@ -156,13 +153,15 @@ func drain(ctx context.Context, o *drainOptions, out io.Writer) error {
 		stats, err := client.GetStats(limit, &adminv1.GetStatsRequest{})
 		switch {
 		case ctx.Err() != nil:
-			return errors.New("interrupted; the service goes on draining")
+			return exits(exitInterrupted, errors.New("interrupted; the service goes on draining"))
 		case limit.Err() != nil:
-			return errors.New("sessions are left after the time: 'callboard session list' shows them, and SIGTERM ends the service")
+			return exits(exitUnavailable, errors.New("sessions are left after the time: 'callboard session list' shows them, and SIGTERM ends the service"))
 		case err != nil:
 			return o.explained(err)
 		case stats.Sessions == 0:
-			_, err = fmt.Fprintln(out, "no session is left; end the service with SIGTERM")
+			if o.output == asTable {
+				_, err = fmt.Fprintln(out, "no session is left; end the service with SIGTERM")
+			}
 			return err
 		}
 		select {

@@ -59,7 +59,7 @@ func sendAsSystem(ctx context.Context, o *sendOptions, texts *texts, out, notes 
 	case texts.err != nil:
 		return texts.err
 	case refused > 0:
-		return fmt.Errorf("%d of %d messages were refused; the lines above say why", refused, count)
+		return exits(exitRefused, fmt.Errorf("%d of %d messages were refused; the lines above say why", refused, count))
 	}
 	return nil
 }

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"strconv"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 
 	"callboard/transport/admin/adminv1"
 )
@@ -36,47 +36,51 @@ func newSessionList() *cobra.Command {
 		Example: "  callboard session list\n  callboard session list --user 2 -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return listSessions(cmd.Context(), &o, user, limit, cmd.OutOrStdout())
+			return listSessions(cmd, &o, user, limit)
 		},
 	}
-	o.report(cmd)
+	o.reportWatched(cmd)
 	cmd.Flags().StringVar(&user, "user", "", "only those of this user")
+	_ = cmd.RegisterFlagCompletionFunc("user", o.completeUser()) // it fails for a flag that there is not
 	cmd.Flags().IntVar(&limit, "limit", 100, "sessions at most; 0 for all")
 	return cmd
 }
 
-func listSessions(ctx context.Context, o *callerOptions, user string, limit int, out io.Writer) error {
-	client, err := o.dial()
-	if err != nil {
-		return err
-	}
-	found, token := &adminv1.ListSessionsResponse{}, ""
-	err = pages(limit, func(rows int) (got int, more bool, err error) {
-		page, err := client.ListSessions(ctx, &adminv1.ListSessionsRequest{User: user, PageSize: uint32(rows), PageToken: token})
-		if err != nil {
-			return 0, false, o.explained(err)
-		}
-		found.Sessions = append(found.Sessions, page.Sessions...)
-		token, found.NextPageToken = page.NextPageToken, page.NextPageToken
-		return len(page.Sessions), token != "", nil
-	})
-	if err != nil {
-		return err
-	}
-	return o.print(out, found, func(t *table) {
-		tableOfSessions(t, found.Sessions)
-		if found.NextPageToken != "" {
-			t.row("(there are more: --limit 0 shows all)")
-		}
+func listSessions(cmd *cobra.Command, o *callerOptions, user string, limit int) error {
+	return o.show(cmd, func(ctx context.Context, client adminv1.AdminServiceClient) (proto.Message, func(*table), error) {
+		found, token := &adminv1.ListSessionsResponse{}, ""
+		err := pages(limit, func(rows int) (got int, more bool, err error) {
+			page, err := client.ListSessions(ctx, &adminv1.ListSessionsRequest{User: user, PageSize: uint32(rows), PageToken: token})
+			if err != nil {
+				return 0, false, err
+			}
+			found.Sessions = append(found.Sessions, page.Sessions...)
+			token, found.NextPageToken = page.NextPageToken, page.NextPageToken
+			return len(page.Sessions), token != "", nil
+		})
+		return found, func(t *table) {
+			tableOfSessions(t, found.Sessions)
+			if found.NextPageToken != "" {
+				t.row("(there are more: --limit 0 shows all)")
+			}
+		}, err
 	})
 }
 
 func tableOfSessions(t *table, sessions []*adminv1.Session) {
-	t.row("SESSION\tUSER\tDEVICE\tREMOTE\tPROTOCOL\tSINCE\tSTATE\tWRITTEN\tUNACKED\tIN FLIGHT\tWAITING")
+	t.head("SESSION\tUSER\tDEVICE\tSTATE\tSINCE\tUNACKED\tIN FLIGHT\tWAITING\tWRITTEN\tPROTOCOL\tREMOTE")
 	for _, s := range sessions {
-		t.row("%d\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d", s.Session, s.User, deviceName(s.Device), dash(s.Remote),
-			dash(s.Protocol), since(s.SinceMs), s.State, s.Written, s.Unacknowledged, s.InFlight, s.WaitingBytes)
+		t.row("%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%d\t%s\t%s", s.Session, s.User, deviceName(s.Device), sessionState(s), since(s.SinceMs),
+			s.Unacknowledged, s.InFlight, size(s.WaitingBytes), s.Written, dash(s.Protocol), dash(s.Remote))
 	}
+}
+
+// sessionState is a session's state, or that its network takes no more.
+func sessionState(s *adminv1.Session) string {
+	if s.Stalled {
+		return stateWord("stalled")
+	}
+	return stateWord(s.State)
 }
 
 func newSessionClose() *cobra.Command {
@@ -89,6 +93,8 @@ func newSessionClose() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return closeSession(cmd.Context(), &o, args[0], cmd.OutOrStdout())
 		},
+
+		ValidArgsFunction: onlyFirst(o.completeSession()),
 	}
 	o.flags(cmd)
 	return cmd
@@ -97,7 +103,7 @@ func newSessionClose() *cobra.Command {
 func closeSession(ctx context.Context, o *closeOptions, number string, out io.Writer) error {
 	n, err := strconv.ParseUint(number, 10, 64)
 	if err != nil {
-		return fmt.Errorf("SESSION %q is no number: 'callboard session list' has them", number)
+		return misused("SESSION %q is no number: 'callboard session list' has them", number)
 	}
 	client, err := o.dial()
 	if err != nil {

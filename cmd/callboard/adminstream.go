@@ -3,14 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"connectrpc.com/connect"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	"callboard/protocol"
@@ -85,13 +83,13 @@ func (f *following[Response]) show(msg *Response, got news, begun *bool) error {
 			return nil
 		}
 		*begun = true
-		if f.o.output == "json" {
+		if f.o.output != asTable {
 			return nil
 		}
 		_, err := fmt.Fprintln(f.out, f.header)
 		return err
-	case f.o.output == "json":
-		return printLine(f.out, got)
+	case f.o.output != asTable:
+		return f.o.output.write(f.out, true, protoJSON(got), nil)
 	case got.GetMissed() != nil:
 		_, err := fmt.Fprintf(f.out, "(missed: %d, for they came faster than they were read)\n", got.GetMissed().Count)
 		return err
@@ -102,25 +100,10 @@ func (f *following[Response]) show(msg *Response, got news, begun *bool) error {
 	return err
 }
 
-// printLine prints a message as one line of JSON.
-func printLine(out io.Writer, m proto.Message) error {
-	found, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(m)
-	if err != nil {
-		return err
-	}
-	var line bytes.Buffer // protojson's own spaces change from run to run
-	if err := json.Compact(&line, found); err != nil {
-		return err
-	}
-	line.WriteByte('\n')
-	_, err = line.WriteTo(out)
-	return err
-}
-
 // bye is how the stream ended that the service has ended in order.
 func (f *following[Response]) bye(end *adminv1.End) error {
 	if end.Code == string(protocol.CodeDraining) {
-		return fmt.Errorf("the service ended it: %s: %s", printable(end.Code), printable(end.Reason))
+		return exits(exitUnavailable, fmt.Errorf("the service ended it: %s: %s", printable(end.Code), printable(end.Reason)))
 	}
 	_, err := fmt.Fprintf(f.notes, "%s: %s\n", printable(end.Code), printable(end.Reason))
 	return err
@@ -132,12 +115,12 @@ func (f *following[Response]) ended(ctx, alive context.Context, err error) error
 	case interrupted(ctx):
 		return nil // that is how one ends it
 	case errors.Is(context.Cause(alive), errSilent):
-		return fmt.Errorf("nothing is heard from %s any more: see whether the service is there with 'callboard stats', and run this again", f.o.url)
+		return exits(exitUnavailable, fmt.Errorf("nothing is heard from %s any more: see whether the service is there with 'callboard stats', and run this again", f.o.url))
 	case err == nil:
-		return errors.New("the service broke off: run this again")
+		return exits(exitUnavailable, errors.New("the service broke off: run this again"))
 	}
 	if failed, ok := errors.AsType[*connect.Error](err); ok && len(failed.Details()) == 0 && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)) {
-		return fmt.Errorf("the connection to %s broke: see whether the service is there with 'callboard stats', and run this again", f.o.url)
+		return exits(exitUnavailable, fmt.Errorf("the connection to %s broke: see whether the service is there with 'callboard stats', and run this again", f.o.url))
 	}
 	return f.o.explained(err)
 }

@@ -31,7 +31,8 @@ func newUserTrace() *cobra.Command {
 		Short: "Follow each message that a user sends or is sent, hop by hop",
 		Long: `Show the hops of the messages that a user sends and is sent, as they happen, until it is
 interrupted: what became of each message, and when. The user need not be there, and may
-come and go. With -o json each hop is an object on a line of its own.
+come and go. With -o json each hop is an object on a line of its own,
+with -o yaml a document.
 
 Contents are shown only with --contents, which takes an admin's token. Who traced whom is
 in the service's log.
@@ -39,13 +40,16 @@ in the service's log.
 Hops:` + kinds.String(),
 		Example: "  callboard user trace 2\n  callboard user trace 2 --for 1m -o json | jq -r 'select(.hop.kind == \"refused\") | .hop.code'",
 		Args:    cobra.ExactArgs(1),
+
+		ValidArgsFunction: onlyFirst(o.completeUser()),
+
 		RunE: func(cmd *cobra.Command, args []string) error {
 			user, err := parseUser("USER", args[0])
 			if err != nil {
 				return err
 			}
 			if o.lasts < 0 || o.lasts > 0 && o.lasts < time.Millisecond {
-				return fmt.Errorf("--for is %s: give a time like 1m, or 0 for as long as may be", o.lasts)
+				return misused("--for is %s: give a time like 1m, or 0 for as long as may be", o.lasts)
 			}
 			return traceUser(cmd, &o, &adminv1.TraceRequest{
 				User: string(user), Contents: o.contents, ForMs: uint64(o.lasts.Milliseconds()),

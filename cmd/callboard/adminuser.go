@@ -2,11 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 
 	"callboard/transport/admin/adminv1"
 )
@@ -45,54 +44,51 @@ who may not connect, ordered by id.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case blocked && prefix != "":
-				return errors.New("--prefix does not go with --blocked: leave one of them out")
+				return misused("--prefix does not go with --blocked: leave one of them out")
 			case blocked:
-				return listBlocked(cmd.Context(), &o, limit, cmd.OutOrStdout())
+				return listBlocked(cmd, &o, limit)
 			}
-			return listUsers(cmd.Context(), &o, prefix, limit, cmd.OutOrStdout())
+			return listUsers(cmd, &o, prefix, limit)
 		},
 	}
-	o.report(cmd)
+	o.reportWatched(cmd)
 	cmd.Flags().StringVar(&prefix, "prefix", "", "only users whose id begins so")
 	cmd.Flags().BoolVar(&blocked, "blocked", false, "list the users who are blocked")
 	cmd.Flags().IntVar(&limit, "limit", 100, "users at most; 0 for all")
 	return cmd
 }
 
-func listUsers(ctx context.Context, o *callerOptions, prefix string, limit int, out io.Writer) error {
-	client, err := o.dial()
-	if err != nil {
-		return err
-	}
-	found, token := &adminv1.ListUsersResponse{}, ""
-	err = pages(limit, func(rows int) (got int, more bool, err error) {
-		page, err := client.ListUsers(ctx, &adminv1.ListUsersRequest{Prefix: prefix, PageSize: uint32(rows), PageToken: token})
-		if err != nil {
-			return 0, false, o.explained(err)
-		}
-		found.Users = append(found.Users, page.Users...)
-		token, found.NextPageToken = page.NextPageToken, page.NextPageToken
-		return len(page.Users), token != "", nil
+func listUsers(cmd *cobra.Command, o *callerOptions, prefix string, limit int) error {
+	return o.show(cmd, func(ctx context.Context, client adminv1.AdminServiceClient) (proto.Message, func(*table), error) {
+		found, token := &adminv1.ListUsersResponse{}, ""
+		err := pages(limit, func(rows int) (got int, more bool, err error) {
+			page, err := client.ListUsers(ctx, &adminv1.ListUsersRequest{Prefix: prefix, PageSize: uint32(rows), PageToken: token})
+			if err != nil {
+				return 0, false, err
+			}
+			found.Users = append(found.Users, page.Users...)
+			token, found.NextPageToken = page.NextPageToken, page.NextPageToken
+			return len(page.Users), token != "", nil
+		})
+		return found, func(t *table) { tableOfUsers(t, found) }, err
 	})
-	if err != nil {
-		return err
+}
+
+func tableOfUsers(t *table, found *adminv1.ListUsersResponse) {
+	t.head("USER\tSTATE\tSHARD\tSESSIONS\tHELD\tRESTARTS")
+	for _, u := range found.Users {
+		t.row("%s\t%s\t%d\t%d\t%d\t%s", u.User, stateWord(u.State), u.Shard, u.Sessions, u.Held, countWord(u.Restarts))
 	}
-	return o.print(out, found, func(t *table) {
-		t.row("USER\tSTATE\tSHARD\tSESSIONS\tHELD\tRESTARTS")
-		for _, u := range found.Users {
-			t.row("%s\t%s\t%d\t%d\t%d\t%d", u.User, dash(u.State), u.Shard, u.Sessions, u.Held, u.Restarts)
-		}
-		if found.NextPageToken != "" {
-			t.row("(there are more: --limit 0 shows all)")
-		}
-	})
+	if found.NextPageToken != "" {
+		t.row("(there are more: --limit 0 shows all)")
+	}
 }
 
 // pages calls next until there are no more rows or as many as the limit says; 0 is no
 // limit.
 func pages(limit int, next func(rows int) (got int, more bool, err error)) error {
 	if limit < 0 {
-		return fmt.Errorf("--limit is %d: give 0 for all, or more", limit)
+		return misused("--limit is %d: give 0 for all, or more", limit)
 	}
 	for total, more := 0, true; more && (limit == 0 || total < limit); {
 		rows := pageRows
@@ -115,41 +111,36 @@ func newUserShow() *cobra.Command {
 		Short: "Show all there is to know of a user",
 		Long: `Show a user's sessions, how far the inbox and each device is, and how the last
 sessions ended. Contents of messages are not shown.`,
-		Example: "  callboard user show 2\n  callboard user show 2 -o json | jq .closes",
+		Example: "  callboard user show 2 --watch\n  callboard user show 2 -o json | jq .closes",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return showUser(cmd.Context(), &o, args[0], cmd.OutOrStdout())
-		},
+		RunE:    func(cmd *cobra.Command, args []string) error { return showUser(cmd, &o, args[0]) },
+
+		ValidArgsFunction: onlyFirst(o.completeUser()),
 	}
-	o.report(cmd)
+	o.reportWatched(cmd)
 	return cmd
 }
 
-func showUser(ctx context.Context, o *callerOptions, id string, out io.Writer) error {
+func showUser(cmd *cobra.Command, o *callerOptions, id string) error {
 	user, err := parseUser("USER", id)
 	if err != nil {
 		return err
 	}
-	client, err := o.dial()
-	if err != nil {
-		return err
-	}
-	found, err := client.GetUser(ctx, &adminv1.GetUserRequest{User: string(user)})
-	if err != nil {
-		return o.explained(err)
-	}
-	return o.print(out, found, func(t *table) { tableOfUser(t, found) })
+	return o.show(cmd, func(ctx context.Context, client adminv1.AdminServiceClient) (proto.Message, func(*table), error) {
+		found, err := client.GetUser(ctx, &adminv1.GetUserRequest{User: string(user)})
+		return found, func(t *table) { tableOfUser(t, found) }, err
+	})
 }
 
 func tableOfUser(t *table, found *adminv1.GetUserResponse) {
 	u, box := found.User, found.Inbox
-	t.row("user\t%s\nstate\t%s\nshard\t%d\nrestarts\t%d\nheld\t%d\nqueued\t%d",
-		u.User, dash(u.State), u.Shard, u.Restarts, u.Held, found.Queued)
+	t.row("user\t%s\nstate\t%s\nshard\t%d\nrestarts\t%s\nheld\t%d\nqueued\t%d",
+		u.User, stateWord(u.State), u.Shard, countWord(u.Restarts), u.Held, found.Queued)
 	if b := found.Block; b != nil {
 		t.row("blocked\t%s, by %s since %s: %s", until(b.UntilMs), dash(b.By), moment(b.AtMs), dash(b.Reason))
 	}
 	if box.Unknown != "" {
-		t.row("inbox\t%s", printable(box.Unknown))
+		t.row("inbox\t%s", badStyle.Render(printable(box.Unknown)))
 	} else {
 		t.row("head\t%d\nfloor\t%d", box.Head, box.Floor)
 	}
@@ -158,13 +149,15 @@ func tableOfUser(t *table, found *adminv1.GetUserResponse) {
 		tableOfSessions(t, found.Sessions)
 	}
 	if len(box.Devices) > 0 {
-		t.row("\nDEVICE\tCURSOR\tLAG\tSEEN")
+		t.row("")
+		t.head("DEVICE\tCURSOR\tLAG\tSEEN")
 		for _, d := range box.Devices {
 			t.row("%s\t%d\t%d\t%s", deviceName(d.Name), d.Cursor, d.Lag, moment(d.SeenMs))
 		}
 	}
 	if len(found.Closes) > 0 {
-		t.row("\nCLOSED\tSESSION\tDEVICE\tREMOTE\tBY\tCODE\tREASON")
+		t.row("")
+		t.head("CLOSED\tSESSION\tDEVICE\tBY\tCODE\tREASON\tREMOTE")
 		for _, c := range found.Closes {
 			by := "service"
 			switch {
@@ -173,8 +166,8 @@ func tableOfUser(t *table, found *adminv1.GetUserResponse) {
 			case c.Code == 1006: // nobody closed it: it broke
 				by = ""
 			}
-			t.row("%s\t%d\t%s\t%s\t%s\t%d\t%s", moment(c.AtMs), c.Session, deviceName(c.Device), dash(c.Remote), dash(by), c.Code,
-				dash(c.Reason))
+			t.row("%s\t%d\t%s\t%s\t%d\t%s\t%s", moment(c.AtMs), c.Session, deviceName(c.Device), dash(by), c.Code,
+				dash(c.Reason), dash(c.Remote))
 		}
 	}
 }
@@ -209,6 +202,8 @@ and the user may connect again.`,
 			}
 			return closeUser(cmd.Context(), &o.callerOptions, request, cmd.OutOrStdout())
 		},
+
+		ValidArgsFunction: onlyFirst(o.completeUser()),
 	}
 	o.flags(cmd)
 	cmd.Flags().StringVar(&device, "device", "", "only the sessions of this device; empty is the nameless one")

@@ -21,6 +21,9 @@ the inbox. "" is the nameless device. One that is connected is refused, but for 
 which closes its sessions.`,
 		Example: "  callboard user forget-device 2 old-phone",
 		Args:    cobra.ExactArgs(2),
+
+		ValidArgsFunction: onlyFirst(o.completeUser()),
+
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request := &adminv1.ForgetDeviceRequest{User: args[0], Device: args[1], Force: force}
 			return forgetDevice(cmd.Context(), &o, request, cmd.OutOrStdout())
@@ -68,6 +71,8 @@ gap.`,
 			request := &adminv1.TrimInboxRequest{User: args[0], Through: through, Unseen: yes}
 			return trimInbox(cmd.Context(), &o, request, cmd.OutOrStdout())
 		},
+
+		ValidArgsFunction: onlyFirst(o.completeUser()),
 	}
 	o.report(cmd)
 	cmd.Flags().Uint64Var(&through, "through", 0, "number of the last message to go")
@@ -80,7 +85,7 @@ func trimInbox(ctx context.Context, o *callerOptions, request *adminv1.TrimInbox
 		return err
 	}
 	if request.Through == 0 {
-		return fmt.Errorf("--through is missing: give the number of the last message to go; 'callboard user show %s' has floor and head", request.User)
+		return misused("--through is missing: give the number of the last message to go; 'callboard user show %s' has floor and head", request.User)
 	}
 	client, err := o.dial()
 	if err != nil {

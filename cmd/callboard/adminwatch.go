@@ -24,7 +24,8 @@ func newWatch() *cobra.Command {
 		Use:   "watch",
 		Short: "Watch what happens on a running service",
 		Long: `Show who comes and goes, what fails and which limits are hit, as it happens, until it is
-interrupted. With -o json each is an object on a line of its own.
+interrupted. With -o json each is an object on a line of its own, with -o yaml a
+document.
 
 The service does not wait for whoever watches: what could not be shown in time is
 counted, and said where it is missing.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -98,7 +97,7 @@ func spoken(kind bench.Workload) string {
 }
 
 func newWorkload(w workload) *cobra.Command {
-	config, asJSON := w.defaults, false
+	config, output := w.defaults, resultFormat{}
 	config.Workload = w.kind
 	cmd := &cobra.Command{
 		Use:   string(w.kind),
@@ -113,11 +112,14 @@ connections were lost.`,
 		Example: w.example,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkURL(config.URL); err != nil {
+				return err
+			}
 			line := bench.NewLine(cmd.ErrOrStderr())
 			config.Progress = line.Show
 			result, err := bench.Run(cmd.Context(), config)
 			line.Clear()
-			return conclude(cmd.OutOrStdout(), asJSON, result, err)
+			return conclude(cmd.OutOrStdout(), &output, result, err)
 		},
 	}
 	f := cmd.Flags()
@@ -126,7 +128,7 @@ connections were lost.`,
 	f.StringVar((*string)(&config.Protocol), "protocol", string(config.Protocol), spoken(w.kind))
 	f.DurationVar(&config.Duration, "duration", 10*time.Second, "how long to measure")
 	f.IntVar(&config.PID, "server-pid", 0, "process of the service, on this machine, to show what it uses")
-	f.BoolVar(&asJSON, "json", false, "print a JSON object")
+	output.flags(cmd)
 	if w.kind == bench.Idle {
 		config.Size = bench.MinSize
 		return cmd
@@ -147,26 +149,41 @@ type result interface {
 	Failure() error
 }
 
+// resultFormat is how a result is shown.
+type resultFormat struct {
+	format format
+	json   bool // the same as --output json
+}
+
+func (o *resultFormat) flags(cmd *cobra.Command) {
+	o.format.flags(cmd)
+	cmd.Flags().BoolVar(&o.json, "json", false, "the same as --output json: an object on a line")
+}
+
+// print shows one of perhaps many results: they may be appended to each other.
+func (o *resultFormat) print(out io.Writer, r result) error {
+	if o.json {
+		o.format = asJSON
+	}
+	if o.format == asTable {
+		return r.WriteTable(out)
+	}
+	return o.format.write(out, true, plainJSON(r), nil)
+}
+
 // conclude prints a result, if there is one, and returns what went wrong.
 func conclude[R interface {
 	*T
 	result
-}, T any](out io.Writer, asJSON bool, r R, err error) error {
+}, T any](out io.Writer, o *resultFormat, r R, err error) error {
 	if r == nil {
 		return advised(err)
 	}
-	if printErr := printResult(out, asJSON, r); printErr != nil {
+	if printErr := o.print(out, r); printErr != nil {
 		return fmt.Errorf("printing: %w", printErr)
 	}
 	if failure := r.Failure(); failure != nil {
 		return failure
 	}
 	return advised(err)
-}
-
-func printResult(out io.Writer, asJSON bool, r result) error {
-	if !asJSON {
-		return r.WriteTable(out)
-	}
-	return json.NewEncoder(out).Encode(r)
 }

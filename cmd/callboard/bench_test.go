@@ -35,14 +35,20 @@ func TestBenchComplaintsSayWhatToDo(t *testing.T) {
 		"stall --warmup 0s":                 {"--warmup is 0s", "1s"},
 	} {
 		t.Run(line, func(t *testing.T) {
-			cmd := newBench()
-			cmd.SilenceErrors, cmd.SilenceUsage = true, true
+			cmd := newCommand()
 			cmd.SetOut(io.Discard)
 			cmd.SetErr(io.Discard)
-			cmd.SetArgs(strings.Fields(line))
+			cmd.SetArgs(append([]string{"bench"}, strings.Fields(line)...))
 			err := cmd.ExecuteContext(t.Context())
 			if err == nil {
 				t.Fatal("it is taken")
+			}
+			want := exitUsage
+			if strings.Contains(line, "127.0.0.1:1") && words[0] == "connection refused" {
+				want = exitUnavailable
+			}
+			if got := statusOf(err); got != want && line != "idle --users 1000000 --url ws://h" {
+				t.Errorf("exit status %d, want %d", got, want)
 			}
 			for _, word := range words {
 				if !strings.Contains(err.Error(), word) {

@@ -11,7 +11,7 @@ import (
 )
 
 func newChaos() *cobra.Command {
-	config, asJSON := bench.ChaosConfig{}, false
+	config, output := bench.ChaosConfig{}, resultFormat{}
 	cmd := &cobra.Command{
 		Use:   "chaos [-- flags of serve]",
 		Short: "Kill a service under load, and look for what is lost",
@@ -33,7 +33,7 @@ Exit status 1 says that it was not, and where the service's data and log are.`,
 			config.Progress = line.Show
 			result, err := bench.Chaos(cmd.Context(), config)
 			line.Clear()
-			return conclude(cmd.OutOrStdout(), asJSON, result, err)
+			return conclude(cmd.OutOrStdout(), &output, result, err)
 		},
 	}
 	f := cmd.Flags()
@@ -44,12 +44,12 @@ Exit status 1 says that it was not, and where the service's data and log are.`,
 	f.IntVar(&config.Rate, "rate", 2000, "messages each second, all together")
 	f.Uint64Var(&config.Seed, "seed", 0, "what decides what happens, though not when; 0 for another each time")
 	f.DurationVar(&config.Settle, "settle", time.Minute, "how long messages may take to arrive after the last kill")
-	f.BoolVar(&asJSON, "json", false, "print a JSON object")
+	output.flags(cmd)
 	return cmd
 }
 
 func newStall() *cobra.Command {
-	config, asJSON := bench.StallConfig{}, false
+	config, output := bench.StallConfig{}, resultFormat{}
 	cmd := &cobra.Command{
 		Use:   "stall [-- flags of serve]",
 		Short: "Let many devices stall, and watch the service's memory",
@@ -67,10 +67,15 @@ is used.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			config.Args = args
 			if config.URL == "" && config.PID != 0 {
-				return fmt.Errorf("--server-pid is given and --url is not: give both, or none to start a service")
+				return misused("--server-pid is given and --url is not: give both, or none to start a service")
 			}
 			if config.URL == "" {
 				if err := self(&config.Program); err != nil {
+					return err
+				}
+			}
+			if config.URL != "" {
+				if err := checkURL(config.URL); err != nil {
 					return err
 				}
 			}
@@ -78,7 +83,7 @@ is used.`,
 			config.Progress = line.Show
 			result, err := bench.Stall(cmd.Context(), config)
 			line.Clear()
-			return conclude(cmd.OutOrStdout(), asJSON, result, err)
+			return conclude(cmd.OutOrStdout(), &output, result, err)
 		},
 	}
 	f := cmd.Flags()
@@ -93,7 +98,7 @@ is used.`,
 	f.DurationVar(&config.Settle, "settle", time.Minute, "how long they may take to catch up")
 	f.IntVar(&config.Tolerance, "tolerance", 10, "percent by which the service's memory may grow")
 	f.StringVar((*string)(&config.Protocol), "protocol", string(bench.Proto), "what is spoken: json or proto")
-	f.BoolVar(&asJSON, "json", false, "print a JSON object")
+	output.flags(cmd)
 	return cmd
 }
 

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +16,7 @@ import (
 // inboxOptions are the flags of the commands that look into a store.
 type inboxOptions struct {
 	data   string
-	output string
+	output format
 }
 
 func newInbox() *cobra.Command {
@@ -35,38 +33,12 @@ stopped. Nothing in the directory is changed, but by renew.`,
 
 func (o *inboxOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.data, "data", "./callboard-data", "directory of the inboxes")
-	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "table or json")
+	o.output.flags(cmd)
 }
 
-// report writes what a command found, as a table or as JSON.
+// report writes what a command found.
 func (o *inboxOptions) report(out io.Writer, found any, fill func(*table)) error {
-	var err error
-	if o.output == "json" {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(found)
-	} else {
-		t := &table{columns: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
-		fill(t)
-		err = errors.Join(t.err, t.columns.Flush())
-	}
-	if err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	return nil
-}
-
-// table is printed row by row. It keeps the first error.
-type table struct {
-	columns *tabwriter.Writer
-	err     error
-}
-
-// row prints a row; tabs are between its columns.
-func (t *table) row(format string, args ...any) {
-	if _, err := fmt.Fprintf(t.columns, format+"\n", args...); t.err == nil {
-		t.err = err
-	}
+	return o.output.write(out, false, plainJSON(found), fill)
 }
 
 // with opens the store for reading and calls look.
@@ -80,15 +52,12 @@ func (o *inboxOptions) changing(change func(*pebble.Store) error) error {
 }
 
 func (o *inboxOptions) open(config pebble.Config, call func(*pebble.Store) error) error {
-	if o.output != "table" && o.output != "json" {
-		return fmt.Errorf("--output %q: give table or json", o.output)
-	}
 	store, err := pebble.Open(o.data, config)
 	switch {
 	case errors.Is(err, pebble.ErrLocked):
-		return fmt.Errorf("%s is in use: stop the service first, or give another directory with --data", o.data)
+		return exits(exitRefused, fmt.Errorf("%s is in use: stop the service first, or give another directory with --data", o.data))
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("there are no inboxes in %s: give the directory of the service with --data", o.data)
+		return exits(exitNotFound, fmt.Errorf("there are no inboxes in %s: give the directory of the service with --data", o.data))
 	case err != nil:
 		return err
 	}

@@ -177,7 +177,7 @@ func TestInboxCommandsSayWhatToDo(t *testing.T) {
 	}{
 		"in use":       {[]string{"stats", "--data", dir}, "stop the service"},
 		"not there":    {[]string{"verify", "--data", dir + "/none"}, "--data"},
-		"odd output":   {[]string{"stats", "--data", dir, "-o", "xml"}, "table or json"},
+		"odd output":   {[]string{"stats", "--data", dir, "-o", "xml"}, "table, json or yaml"},
 		"no such user": {[]string{"show", "b b", "--data", dir}, "USER"},
 	} {
 		t.Run(name, func(t *testing.T) {

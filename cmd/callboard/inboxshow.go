@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -41,13 +40,13 @@ func showInbox(o *inboxOptions, store *pebble.Store, user protocol.UserID, out i
 		return err
 	}
 	if u.Head == 0 && len(u.Devices) == 0 {
-		return fmt.Errorf("nobody ever wrote to %s, and it has no device; 'callboard inbox stats' names some who have", user)
+		return exits(exitNotFound, fmt.Errorf("nobody ever wrote to %s, and it has no device; 'callboard inbox stats' names some who have", user))
 	}
 	found := newFoundInbox(u)
 	return o.report(out, found, func(t *table) {
-		t.row("user\t%s\nhead\t%d\nfloor\t%d\nentries\t%d\nbytes\t%d\noldest\t%s\n",
-			found.User, found.Head, found.Floor, found.Entries, found.Bytes, moment(found.Oldest))
-		t.row("DEVICE\tCURSOR\tLAG\tSEEN")
+		t.row("user\t%s\nhead\t%d\nfloor\t%d\nentries\t%d\nbytes\t%s\noldest\t%s\n",
+			found.User, found.Head, found.Floor, found.Entries, size(found.Bytes), moment(found.Oldest))
+		t.head("DEVICE\tCURSOR\tLAG\tSEEN")
 		for _, d := range found.Devices {
 			t.row("%s\t%d\t%d\t%s", deviceName(d.Name), d.Cursor, d.Lag, moment(d.Seen))
 		}
@@ -59,14 +58,6 @@ func deviceName(name string) string {
 		return "(nameless)"
 	}
 	return printable(name)
-}
-
-// moment is a time in milliseconds for people to read.
-func moment(ms int64) string {
-	if ms == 0 {
-		return "-"
-	}
-	return time.UnixMilli(ms).UTC().Format(time.RFC3339)
 }
 
 func newInboxStats() *cobra.Command {
@@ -113,21 +104,22 @@ func inboxStats(ctx context.Context, o *inboxOptions, store *pebble.Store, out i
 		}
 		total.Add(u)
 		one := newFoundInbox(u)
-		found.Largest = top(found.Largest, one, func(i foundInbox) uint64 { return i.Bytes })
-		found.Slowest = top(found.Slowest, one, func(i foundInbox) uint64 { return i.Lag })
+		found.Largest = rank(found.Largest, one, func(i foundInbox) uint64 { return i.Bytes })
+		found.Slowest = rank(found.Slowest, one, func(i foundInbox) uint64 { return i.Lag })
 	}
 	store.Disk(&total)
 	found.Totals = foundTotals{total.Users, total.Devices, total.Entries, total.Bytes, total.DiskBytes}
 	return o.report(out, found, func(t *table) {
 		sum := found.Totals
-		t.row("epoch\t%d\nusers\t%d\ndevices\t%d\nentries\t%d\nbytes\t%d\nbytes on disk\t%d", found.Epoch, sum.Users, sum.Devices, sum.Entries, sum.Bytes, sum.DiskBytes)
+		t.row("epoch\t%d\nusers\t%d\ndevices\t%d\nentries\t%s\nbytes\t%s\nbytes on disk\t%s",
+			found.Epoch, sum.Users, sum.Devices, count(sum.Entries), size(sum.Bytes), size(sum.DiskBytes))
 		ranking(t, "LARGEST", found.Largest)
 		ranking(t, "SLOWEST", found.Slowest)
 	})
 }
 
-// top inserts an inbox where it belongs among the first few, those with 0 left out.
-func top(first []foundInbox, one foundInbox, by func(foundInbox) uint64) []foundInbox {
+// rank inserts an inbox where it belongs among the first few, those with 0 left out.
+func rank(first []foundInbox, one foundInbox, by func(foundInbox) uint64) []foundInbox {
 	if by(one) == 0 {
 		return first
 	}
@@ -140,8 +132,9 @@ func ranking(t *table, title string, inboxes []foundInbox) {
 	if len(inboxes) == 0 {
 		return
 	}
-	t.row("\n%s\tENTRIES\tBYTES\tDEVICES\tLAG", title)
+	t.row("")
+	t.head(title + "\tENTRIES\tBYTES\tDEVICES\tLAG")
 	for _, i := range inboxes {
-		t.row("%s\t%d\t%d\t%d\t%d", i.User, i.Entries, i.Bytes, len(i.Devices), i.Lag)
+		t.row("%s\t%d\t%s\t%d\t%d", i.User, i.Entries, size(i.Bytes), len(i.Devices), i.Lag)
 	}
 }

@@ -45,7 +45,8 @@ long as it takes; no message is lost or printed twice by that. Messages that the
 service has removed before this device had them are a line on stderr, too.
 
 SIGINT or SIGTERM ends it with exit status 0. If the service refuses the first
-connection, or says not to come back, the exit status is 1 and stderr says why.`,
+connection, or says not to come back, stderr says why, and so does the exit status
+('callboard help exit-codes').`,
 		Example: `  callboard listen --as 2
   callboard listen --as 2 --device phone
   callboard listen --as 2 --json | jq -r .content`,

@@ -1,6 +1,7 @@
 // Command callboard is the messaging service and everything around it: serve
 // runs it, listen and send are users of it, user, session, tree, stats, watch, broadcast,
-// config and drain are its operators' tools, version says what was built.
+// config and drain are its operators' tools, version says what was built. DESIGN.md says
+// why they are as they are.
 package main
 
 import (
@@ -16,7 +17,7 @@ import (
 
 func main() { os.Exit(run()) }
 
-// run returns the exit status: 0, or 1 with one line on stderr.
+// run returns the exit status: 0, or another with one line on stderr.
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -26,7 +27,7 @@ func run() int {
 
 	if err := newCommand().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "callboard: "+err.Error())
-		return 1
+		return int(statusOf(err))
 	}
 	return 0
 }
@@ -36,6 +37,12 @@ func newCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "callboard",
 		Short: "User-to-user messaging that you run yourself",
+		Long: `User-to-user messaging that you run yourself.
+
+serve runs the service; listen and send are users of it. The other commands are its
+operators': they look into a running service and act on it through its admin API, with
+the token that the service has written into its data directory. -o json and the exit
+status ('callboard help exit-codes') are for scripts, and stay as they are.`,
 		Example: `  callboard serve
   callboard listen --as 2
   callboard send --as 1 --to 2 "hello"`,
@@ -47,7 +54,7 @@ func newCommand() *cobra.Command {
 		Args: unknownCommand,
 		RunE: help,
 	}
-	root.AddCommand(newServe(), newListen(), newSend(), newUser(), newSession(), newTree(), newStats(), newWatch(), newBroadcast(), newConfig(), newDrain(), newInbox(), newBench(), newVersion())
+	root.AddCommand(newServe(), newListen(), newSend(), newUser(), newSession(), newTree(), newStats(), newWatch(), newBroadcast(), newConfig(), newDrain(), newInbox(), newBench(), newVersion(), newExitCodes())
 	addExamples(root)
 	adviseHelp(root)
 	return root
@@ -88,7 +95,7 @@ func addExamples(root *cobra.Command) {
 // adviseHelp makes every complaint about a command line end with where to look.
 func adviseHelp(root *cobra.Command) {
 	advise := func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())
+		return misused("%w; see '%s --help'", err, cmd.CommandPath())
 	}
 	root.SetFlagErrorFunc(advise)
 	walk(root, func(cmd *cobra.Command) {

@@ -38,9 +38,10 @@ receiver's inbox, whether the receiver is connected or not. If the connection is
 lost it is made again, and what was not confirmed is sent again; the service
 keeps it once. --wait bounds how long a confirmation may take.
 
-Exit status 1 says that some messages were refused, each with a line on stderr if
-there are more than one, or that not all were confirmed. Messages that others
-send to the user --as meanwhile stay in that user's inbox.`,
+Any other exit status says that some messages were refused, each with a line on stderr
+if there are more than one, or that not all were confirmed; 'callboard help exit-codes'
+has the statuses. Messages that others send to the user --as meanwhile stay in that
+user's inbox.`,
 		Example: `  callboard send --to 2 "maintenance"
   callboard send --as 1 --to 2 "hello"
   callboard send --as 1 --to 2 --json "hello"
@@ -61,6 +62,7 @@ send to the user --as meanwhile stay in that user's inbox.`,
 	o.userOptions.flags(cmd)
 	o.caller.flags(cmd)
 	cmd.Flags().StringVar(&o.to, "to", "", "user id to send to")
+	_ = cmd.RegisterFlagCompletionFunc("to", o.caller.completeUser()) // it fails for a flag that there is not
 	cmd.Flags().DurationVar(&o.wait, "wait", 30*time.Second, "time that a confirmation may take; 0 for as long as it takes")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print a JSON object for each message that is confirmed, with its place in the inbox")
 	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "print a line for each message that is confirmed")
@@ -85,7 +87,7 @@ func send(ctx context.Context, o *sendOptions, texts *texts, out, notes io.Write
 		return err
 	}
 	if o.wait < 0 {
-		return fmt.Errorf("--wait is %s: give 0 or more, like 30s", o.wait)
+		return misused("--wait is %s: give 0 or more, like 30s", o.wait)
 	}
 	// Nothing is received, and so nothing acknowledged.
 	c, err := o.dial(ctx, client.Config{ManualAck: true, Outbox: unconfirmed})
@@ -111,7 +113,7 @@ func send(ctx context.Context, o *sendOptions, texts *texts, out, notes io.Write
 	stop()
 	helpers.Wait()
 	if ctx.Err() != nil {
-		return fmt.Errorf("interrupted after %d messages, %d of them confirmed", s.count, s.confirmed)
+		return exits(exitInterrupted, fmt.Errorf("interrupted after %d messages, %d of them confirmed", s.count, s.confirmed))
 	}
 	return s.outcome(err)
 }
@@ -206,7 +208,7 @@ func (s *sending) answer(ctx context.Context, sending *client.Sending) (client.R
 	if state := s.client.State(); state.Err != nil {
 		err = state.Err
 	}
-	return receipt, fmt.Errorf("no confirmation within %s: %w", s.options.wait, err)
+	return receipt, exits(exitUnavailable, fmt.Errorf("no confirmation within %s: %w", s.options.wait, err))
 }
 
 func (s *sending) print(receipt client.Receipt) error {
@@ -250,7 +252,7 @@ func (s *sending) outcome(err error) error {
 	}
 	action := advice(s.last.Code)
 	if !s.lines {
-		return fmt.Errorf("refused: %s: %s; %s", s.last.Code, printable(s.last.Reason), action)
+		return exits(statusOfCode(s.last.Code), fmt.Errorf("refused: %s: %s; %s", s.last.Code, printable(s.last.Reason), action))
 	}
-	return fmt.Errorf("%d of %d messages were refused, the last with %s; %s", s.refused, s.count, s.last.Code, action)
+	return exits(statusOfCode(s.last.Code), fmt.Errorf("%d of %d messages were refused, the last with %s; %s", s.refused, s.count, s.last.Code, action))
 }

@@ -87,7 +87,7 @@ func serve(ctx context.Context, o *serveOptions) error {
 		return err
 	}
 	if o.drain <= 0 {
-		return fmt.Errorf("--drain is %s: give a time above zero, like 10s", o.drain)
+		return misused("--drain is %s: give a time above zero, like 10s", o.drain)
 	}
 	if err := errors.Join(checkListen(o.listen, o.insecure), o.admin.check(o.insecure)); err != nil {
 		return err
@@ -167,7 +167,7 @@ func closeStore(inboxes store) error {
 func checkListen(address string, insecure bool) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return fmt.Errorf("--listen %q: %w; give host:port, like 127.0.0.1:8080", address, err)
+		return misused("--listen %q: %w; give host:port, like 127.0.0.1:8080", address, err)
 	}
 	if insecure || host == "localhost" {
 		return nil
@@ -175,7 +175,7 @@ func checkListen(address string, insecure bool) error {
 	if ip, err := netip.ParseAddr(host); err == nil && ip.Unmap().IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("--listen %s would let other machines in, and anyone there could speak as any user, "+
+	return misused("--listen %s would let other machines in, and anyone there could speak as any user, "+
 		"for there is no sign-in yet; listen on 127.0.0.1 behind a proxy that knows your users, or give --insecure", address)
 }
 
@@ -183,7 +183,7 @@ func checkListen(address string, insecure bool) error {
 func newLogger(level, format string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level %q: give debug, info, warn or error", level)
+		return nil, misused("--log-level %q: give debug, info, warn or error", level)
 	}
 	options := &slog.HandlerOptions{Level: l}
 	switch format {
@@ -192,5 +192,5 @@ func newLogger(level, format string) (*slog.Logger, error) {
 	case "json":
 		return slog.New(slog.NewJSONHandler(os.Stderr, options)), nil
 	}
-	return nil, fmt.Errorf("--log-format %q: give text or json", format)
+	return nil, misused("--log-format %q: give text or json", format)
 }

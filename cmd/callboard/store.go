@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -47,21 +45,21 @@ type store interface {
 func (o *storeOptions) open(logger *slog.Logger) (store, error) {
 	switch {
 	case o.kind == "memory" && (o.memoryMiB < 1 || o.memoryMiB > maxMemoryMiB):
-		return nil, fmt.Errorf("--store-memory is %d: give 1 to %d", o.memoryMiB, maxMemoryMiB)
+		return nil, misused("--store-memory is %d: give 1 to %d", o.memoryMiB, maxMemoryMiB)
 	case o.kind == "memory":
 		return memory.New(memory.Config{MaxBytes: int64(o.memoryMiB) << 20}), nil
 	case o.kind != "pebble":
-		return nil, fmt.Errorf("--store %q: give pebble or memory", o.kind)
+		return nil, misused("--store %q: give pebble or memory", o.kind)
 	case o.data == "":
-		return nil, errors.New("--data is empty: give the directory to keep inboxes in")
+		return nil, misused("--data is empty: give the directory to keep inboxes in")
 	case o.retentionAge < time.Minute:
-		return nil, fmt.Errorf("--retention-age is %s: give at least 1m", o.retentionAge)
+		return nil, misused("--retention-age is %s: give at least 1m", o.retentionAge)
 	case o.retentionEntries < 1:
-		return nil, fmt.Errorf("--retention-entries is %d: give at least 1", o.retentionEntries)
+		return nil, misused("--retention-entries is %d: give at least 1", o.retentionEntries)
 	case o.cacheMiB < 1:
-		return nil, fmt.Errorf("--store-cache is %d: give at least 1", o.cacheMiB)
+		return nil, misused("--store-cache is %d: give at least 1", o.cacheMiB)
 	case o.memTableMiB < 1 || o.memTableMiB > 1024:
-		return nil, fmt.Errorf("--store-memtable is %d: give 1 to 1024", o.memTableMiB)
+		return nil, misused("--store-memtable is %d: give 1 to 1024", o.memTableMiB)
 	}
 	return pebble.Open(o.data, pebble.Config{
 		CacheBytes: int64(o.cacheMiB) << 20, MemTableBytes: int64(o.memTableMiB) << 20,

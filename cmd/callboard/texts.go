@@ -38,8 +38,8 @@ func newLines(in io.Reader) *texts {
 		}
 		switch err := scanner.Err(); {
 		case errors.Is(err, bufio.ErrTooLong):
-			t.err = fmt.Errorf("line %d: %s: a message has at most %d bytes, its frame included; sent before it: %d",
-				number+1, protocol.CodeTooLarge, protocol.MaxFrameBytes, number)
+			t.err = exits(exitRefused, fmt.Errorf("line %d: %s: a message has at most %d bytes, its frame included; sent before it: %d",
+				number+1, protocol.CodeTooLarge, protocol.MaxFrameBytes, number))
 		case err != nil:
 			t.err = fmt.Errorf("reading line %d: %w", number+1, err)
 		}

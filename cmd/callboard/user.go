@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"syscall"
 	"unicode"
@@ -33,6 +34,9 @@ func (o *userOptions) dial(ctx context.Context, config client.Config) (*client.C
 	if err != nil {
 		return nil, err
 	}
+	if err := checkURL(o.url); err != nil {
+		return nil, err
+	}
 	c, err := client.Dial(ctx, o.url, user, config)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, fmt.Errorf("%w; start it there with 'callboard serve', or give another address with --url", err)
@@ -41,6 +45,14 @@ func (o *userOptions) dial(ctx context.Context, config client.Config) (*client.C
 		return nil, advised(err)
 	}
 	return c, nil
+}
+
+// checkURL is for the address of a service, as --url has it.
+func checkURL(address string) error {
+	if u, err := url.Parse(address); err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" {
+		return misused("--url %q: give ws://host:port or wss://host:port, like ws://127.0.0.1:8080", address)
+	}
+	return nil
 }
 
 // watch says when the connection is there, if there is something to be said then, and
@@ -68,31 +80,18 @@ func (o *userOptions) watch(ctx context.Context, c *client.Client, notes io.Writ
 // parseUser reads the user id that a flag has.
 func parseUser(flag, value string) (protocol.UserID, error) {
 	if value == "" {
-		return "", fmt.Errorf("%s is missing: give a user id, like %s 2", flag, flag)
+		return "", misused("%s is missing: give a user id, like %s 2", flag, flag)
 	}
 	id, err := protocol.ParseUserID(value)
 	if err != nil {
-		return "", fmt.Errorf("%s %q: %w", flag, value, err)
+		return "", misused("%s %q: %w", flag, value, err)
 	}
 	return id, nil
 }
 
 // advised adds to an error with a code what the table of codes says to do.
 func advised(err error) error {
-	var code protocol.ErrorCode
-	if closed, ok := errors.AsType[*client.ClosedError](err); ok {
-		code = protocol.ErrorCode(closed.Reason) // the word, where a close code stands for several
-		if advice(code) == "" {
-			code = closed.Code.Word()
-		}
-	}
-	if refused, ok := errors.AsType[*client.RefusedError](err); ok {
-		code = refused.Code
-	}
-	if failed, ok := errors.AsType[*client.SendError](err); ok && failed.Code != "" {
-		code = failed.Code
-	}
-	if action := advice(code); action != "" {
+	if action := advice(codeOf(err)); action != "" {
 		return fmt.Errorf("%w; %s", err, action)
 	}
 	return err

@@ -100,7 +100,7 @@ type tally struct {
 // not synced; otherwise not.
 func Chaos(ctx context.Context, config ChaosConfig) (*ChaosResult, error) {
 	if err := config.validate(); err != nil {
-		return nil, err
+		return nil, &ConfigError{err}
 	}
 	if config.Seed == 0 {
 		config.Seed = rand.Uint64()

@@ -72,6 +72,14 @@ const (
 	MaxSize = 60_000
 )
 
+// ConfigError is why a run cannot begin: a field of its configuration.
+type ConfigError struct{ Err error }
+
+func (e *ConfigError) Error() string { return e.Err.Error() }
+
+// Unwrap makes it as good as its cause.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
 // validate names the flag that sets the field, because that is where it comes from.
 func (c *Config) validate() error {
 	least := 2

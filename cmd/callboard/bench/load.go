@@ -60,7 +60,7 @@ type load struct {
 // then there is one all the same.
 func Run(ctx context.Context, config Config) (*Result, error) {
 	if err := config.validate(); err != nil {
-		return nil, err
+		return nil, &ConfigError{err}
 	}
 	if err := needFiles(config.Users); err != nil {
 		return nil, err

@@ -99,7 +99,7 @@ type staller struct {
 // end they must have everything, in order.
 func Stall(ctx context.Context, config StallConfig) (*StallResult, error) {
 	if err := config.validate(); err != nil {
-		return nil, err
+		return nil, &ConfigError{err}
 	}
 	if err := needFiles(config.Users + config.Senders); err != nil {
 		return nil, err

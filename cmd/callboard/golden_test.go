@@ -1,0 +1,168 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew: what they have is a contract with scripts")
+
+// varies are the fields whose values are another each time; their kind is what counts.
+var varies = map[string]bool{
+	"at_ms": true, "since_ms": true, "seen_ms": true, "started_ms": true, "oldest_ms": true, "over_ms": true, "remote": true, "version": true,
+	"heap_bytes": true, "goroutines": true, "disk_bytes": true, "bytes": true, "id": true, "at": true,
+	"queued": true, "messages": true,
+}
+
+// normal replaces what varies by its kind.
+func normal(value any, field string) any {
+	switch value := value.(type) {
+	case map[string]any:
+		for name, below := range value {
+			value[name] = normal(below, name)
+		}
+		return value
+	case []any:
+		for i := range value {
+			value[i] = normal(value[i], field)
+		}
+		return value
+	case string:
+		switch {
+		case !varies[field]:
+			return value
+		case strings.Trim(value, "0123456789") == "" && value != "":
+			return "<digits>"
+		}
+		return "<text>"
+	case float64:
+		if varies[field] {
+			return "<number>"
+		}
+	}
+	return value
+}
+
+// golden compares JSON objects, one after the other, with a file.
+func golden(t *testing.T, name, out string) {
+	t.Helper()
+	var got bytes.Buffer
+	for decoder := json.NewDecoder(strings.NewReader(out)); decoder.More(); {
+		var object any
+		if err := decoder.Decode(&object); err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, out)
+		}
+		encoder := json.NewEncoder(&got)
+		encoder.SetIndent("", "  ")
+		encoder.SetEscapeHTML(false)
+		if err := encoder.Encode(normal(object, "")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join("testdata", name+".json")
+	if *update {
+		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("callboard %s -o json is not what %s promises to scripts; it is\n%s", name, path, got.Bytes())
+	}
+}
+
+// What scripts get of each command, from a service in a known state.
+func TestJSONIsWhatScriptsRelyOn(t *testing.T) {
+	service, url, caller := serveWithAdmin(t, "--shards", "2", "--inbox-entries", "3")
+	listener := start(t, nil, "listen", "--as", "bob", "--device", "phone", "--url", url)
+	listener.stderr.has(t, `listening as bob\n`)
+	golden(t, "send", call(t, caller, "send", "--to", "bob", "--json", "hello"))
+	listener.stdout.has(t, `hello\n`)
+	settles(t, caller)
+
+	for name, args := range map[string][]string{
+		"user-list": {"user", "list"}, "user-show": {"user", "show", "bob"},
+		"session-list": {"session", "list"}, "tree-show": {"tree", "show"}, "stats": {"stats"},
+	} {
+		out := call(t, caller, append(args, "-o", "json")...)
+		golden(t, name, out)
+		sameInYAML(t, name, out, call(t, caller, append(args, "-o", "yaml")...))
+	}
+	for range 3 {
+		call(t, caller, "send", "--to", "eve", "hello")
+	}
+	start(t, nil, append([]string{"send", "--to", "eve", "hello"}, caller...)...).complains(4, "inbox_full")
+	golden(t, "user-show-absent", call(t, caller, "user", "show", "eve", "-o", "json"))
+	golden(t, "session-close", call(t, caller, "session", "close", "1", "-o", "json"))
+	listener.complainsAfter("listening as bob\n", 4, "4003")
+	golden(t, "user-show-closed", call(t, caller, "user", "show", "bob", "-o", "json"))
+	golden(t, "user-close", call(t, caller, "user", "close", "bob", "-o", "json"))
+	golden(t, "drain", call(t, caller, "drain", "--over", "1ms", "-o", "json"))
+	service.signal(syscall.SIGTERM)
+	service.ends(0)
+
+	data := caller[3]
+	golden(t, "inbox-stats", call(t, nil, "inbox", "stats", "--data", data, "-o", "json"))
+	golden(t, "inbox-show", call(t, nil, "inbox", "show", "bob", "--data", data, "-o", "json"))
+	golden(t, "inbox-verify", call(t, nil, "inbox", "verify", "--data", data, "-o", "json"))
+}
+
+// settles waits until the device has acknowledged: what is shown does not change then.
+func settles(t *testing.T, caller []string) {
+	t.Helper()
+	for limit := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		if out := call(t, caller, "user", "show", "bob"); strings.Contains(out, "phone   1       0 ") {
+			return
+		} else if time.Now().After(limit) {
+			t.Fatalf("the device never acknowledged:\n%s", out)
+		}
+	}
+}
+
+// sameInYAML checks that YAML has the same fields, as far as that can be seen without
+// reading YAML: their names, and what does not vary.
+func sameInYAML(t *testing.T, name, asJSON, asYAML string) {
+	t.Helper()
+	var object map[string]any
+	if err := json.Unmarshal([]byte(asJSON), &object); err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range slices.Sorted(maps.Keys(object)) {
+		if !strings.Contains("\n"+asYAML, "\n"+field+":") {
+			t.Errorf("%s -o yaml has no field %s:\n%s", name, field, asYAML)
+		}
+	}
+	if strings.ContainsAny(asYAML, "\x1b\t") || strings.HasPrefix(asYAML, "{") {
+		t.Errorf("%s -o yaml is no YAML for people:\n%s", name, asYAML)
+	}
+}
+
+func TestBenchResultIsWhatScriptsRelyOn(t *testing.T) {
+	_, url := serve(t)
+	out := call(t, nil, "bench", "durable", "--users", "2", "--duration", "100ms", "--warmup", "0s", "--rate", "100", "--url", url, "-o", "json")
+	if strings.Count(out, "\n") != 1 {
+		t.Errorf("not one line: %q", out)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal([]byte(out), &fields); err != nil {
+		t.Fatal(err)
+	}
+	names := slices.Sorted(maps.Keys(fields))
+	text, err := json.Marshal(names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "bench-fields", string(text))
+}
