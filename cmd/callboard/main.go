@@ -1,6 +1,6 @@
 // Command callboard is the messaging service and everything around it: serve
-// runs it, listen and send are users of it, user, session, tree, stats, watch, broadcast,
-// config and drain are its operators' tools, version says what was built. DESIGN.md says
+// runs it, listen and send are users of it, user, session, tree, stats, top, watch,
+// broadcast, config and drain are its operators' tools, version says what was built. DESIGN.md says
 // why they are as they are.
 package main
 
@@ -54,7 +54,7 @@ status ('callboard help exit-codes') are for scripts, and stay as they are.`,
 		Args: unknownCommand,
 		RunE: help,
 	}
-	root.AddCommand(newServe(), newListen(), newSend(), newUser(), newSession(), newTree(), newStats(), newWatch(), newBroadcast(), newConfig(), newDrain(), newInbox(), newBench(), newVersion(), newExitCodes())
+	root.AddCommand(newServe(), newListen(), newSend(), newUser(), newSession(), newTree(), newStats(), newWatch(), newBroadcast(), newConfig(), newDrain(), newInbox(), newBench(), newVersion(), newTop(), newExitCodes())
 	addExamples(root)
 	adviseHelp(root)
 	return root
