@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -90,7 +91,7 @@ func TestJSONIsWhatScriptsRelyOn(t *testing.T) {
 	listener.stderr.has(t, `listening as bob\n`)
 	golden(t, "send", call(t, caller, "send", "--to", "bob", "--json", "hello"))
 	listener.stdout.has(t, `hello\n`)
-	settles(t, caller)
+	settles(t, caller, 1)
 
 	for name, args := range map[string][]string{
 		"user-list": {"user", "list"}, "user-show": {"user", "show", "bob"},
@@ -105,6 +106,24 @@ func TestJSONIsWhatScriptsRelyOn(t *testing.T) {
 	}
 	start(t, nil, append([]string{"send", "--to", "eve", "hello"}, caller...)...).complains(4, "inbox_full")
 	golden(t, "user-show-absent", call(t, caller, "user", "show", "eve", "-o", "json"))
+	for _, c := range []struct {
+		name string
+		args []string
+	}{
+		{"user-trim", []string{"user", "trim", "eve", "--through", "1", "--yes"}},
+		{"user-block", []string{"user", "block", "eve", "--reason", "spam"}},
+		{"user-list-blocked", []string{"user", "list", "--blocked"}},
+		{"user-unblock", []string{"user", "unblock", "eve"}},
+		{"broadcast", []string{"broadcast", "--to", "bob", "--id", "n1", "hello"}},
+	} {
+		golden(t, c.name, call(t, caller, append(c.args, "-o", "json")...))
+	}
+	golden(t, "config-show", settingOf(t, call(t, caller, "config", "show", "-o", "json"), "inbox-entries"))
+	listener.stdout.has(t, `hello\n.*hello\n`)
+	settles(t, caller, 2)
+	carol := start(t, nil, "listen", "--as", "carol", "--device", "phone", "--url", url)
+	carol.stderr.has(t, `listening as carol\n`)
+	golden(t, "user-forget-device", call(t, caller, "user", "forget-device", "carol", "phone", "--force", "-o", "json"))
 	golden(t, "session-close", call(t, caller, "session", "close", "1", "-o", "json"))
 	listener.complainsAfter("listening as bob\n", 4, "4003")
 	golden(t, "user-show-closed", call(t, caller, "user", "show", "bob", "-o", "json"))
@@ -120,11 +139,28 @@ func TestJSONIsWhatScriptsRelyOn(t *testing.T) {
 	golden(t, "inbox-renew", call(t, nil, "inbox", "renew", "--data", data, "-o", "json"))
 }
 
+// settingOf leaves one setting of all: which there are may change.
+func settingOf(t *testing.T, out, key string) string {
+	t.Helper()
+	var all struct {
+		Settings []map[string]any `json:"settings"`
+	}
+	if err := json.Unmarshal([]byte(out), &all); err != nil {
+		t.Fatal(err)
+	}
+	all.Settings = slices.DeleteFunc(all.Settings, func(s map[string]any) bool { return s["key"] != key })
+	text, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // settles waits until the device has acknowledged: what is shown does not change then.
-func settles(t *testing.T, caller []string) {
+func settles(t *testing.T, caller []string, cursor int) {
 	t.Helper()
 	for limit := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		if out := call(t, caller, "user", "show", "bob"); strings.Contains(out, "phone   1       0 ") {
+		if out := call(t, caller, "user", "show", "bob"); strings.Contains(out, fmt.Sprintf("phone   %d       0 ", cursor)) {
 			return
 		} else if time.Now().After(limit) {
 			t.Fatalf("the device never acknowledged:\n%s", out)
