@@ -1,7 +1,7 @@
 // Package mailbox is the mailbox of Callboard's actors: a queue of messages that
 // any goroutine may post to and that one goroutine at a time works off.
 //
-// It differs from the mailboxes of protoactor-go in three ways, each of which
+// It differs from the mailboxes of protoactor-go in four ways, each of which
 // something above it needs:
 //
 //   - At rest it holds no buffer. A node with a million idle users pays for what
@@ -10,6 +10,8 @@
 //     been handled. A session writes its burst with one system call there.
 //   - [Mailbox.Rest] gives the parent of a failed actor the messages that the
 //     actor had not come to, so that they go to its successor.
+//   - A [Gated] one refuses what was addressed by a map that is too old, at the instant
+//     it is posted: so users can move from one shard to another under full load.
 //
 // Guarantees: messages of one goroutine are handled in the order it posted them;
 // every posted message is handled once, or given out by Rest, or dropped because

@@ -51,6 +51,11 @@ func (m *Mailbox) Init(owner Owner) { m.owner = owner }
 // goroutine may call it; it never waits for the actor.
 func (m *Mailbox) PostUserMessage(message any) {
 	m.mu.Lock()
+	m.post(message)
+}
+
+// post puts a message into the queue and lets go of the lock, which the caller holds.
+func (m *Mailbox) post(message any) {
 	m.posted.push(message)
 	wake := !m.running && !m.suspended
 	if wake {
