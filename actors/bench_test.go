@@ -6,7 +6,9 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"callboard/actors/inbox"
 	"callboard/actors/inbox/memory"
@@ -265,6 +267,70 @@ func BenchmarkReaders(b *testing.B) {
 				}
 			}
 			relay(b, system, 64)
+		})
+	}
+}
+
+// BenchmarkScale is a change of the number of shards with 100,000 users who have a session
+// each, from 8 to 32 shards or back: three quarters of them move.
+func BenchmarkScale(b *testing.B) {
+	const users = 100_000
+	for _, load := range []string{"idle", "relay"} {
+		b.Run("load="+load, func(b *testing.B) {
+			system, err := New(Config{Store: memory.New(memory.Config{}), Shards: 8, PingInterval: time.Hour})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() {
+				if err := system.Stop(context.Background()); err != nil {
+					b.Error(err)
+				}
+			})
+			links := make([]*Link, users)
+			for i := range users {
+				links[i] = benchConnect(b, system, protocol.UserID(fmt.Sprint("u", i)), &fakeConn{keep: true})
+			}
+			if load == "relay" {
+				benchChatter(b, links)
+			}
+			b.ReportAllocs()
+			moved, took := 0, time.Duration(0)
+			for n := 32; b.Loop(); n = 40 - n {
+				if _, err := system.Scale(b.Context(), n, "benchmark"); err != nil {
+					b.Fatal(err)
+				}
+				for system.Scaling().Phase != Settled {
+					time.Sleep(time.Millisecond)
+				}
+				moved += system.Scaling().Moved
+				took += system.Scaling().Took
+			}
+			b.ReportMetric(float64(moved)/float64(b.N), "moves/op")
+			b.ReportMetric(float64(moved)/took.Seconds(), "moves/s")
+		})
+	}
+}
+
+// benchChatter has two readers send to all users, as fast as they get answers.
+func benchChatter(b *testing.B, links []*Link) {
+	b.Helper()
+	stop := make(chan struct{})
+	var senders sync.WaitGroup
+	b.Cleanup(func() { close(stop); senders.Wait() })
+	for i := range 2 {
+		senders.Go(func() {
+			for n := i; ; n += 7919 {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				next := links[i].Next()
+				next.Receiver, next.Content = fmt.Sprint("u", n%len(links)), "hello"
+				if !links[i].Send() {
+					return
+				}
+			}
 		})
 	}
 }

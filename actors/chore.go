@@ -65,7 +65,7 @@ type Unseen struct {
 // storage_full, internal, draining), or the context's. After the last five the device
 // may be forgotten: ask again.
 func (s *System) ForgetDevice(ctx context.Context, user protocol.UserID, device string, force bool) (*Forgotten, error) {
-	return ask[*Forgotten](ctx, s, s.road(user), &forgetDevice{user, device, force})
+	return askUser[*Forgotten](ctx, s, user, &forgetDevice{user, device, force})
 }
 
 // TrimInbox removes the messages up to a number, or all there are if it is higher. What
@@ -75,7 +75,7 @@ func (s *System) ForgetDevice(ctx context.Context, user protocol.UserID, device 
 // Errors: an *Error with a code (unseen, unavailable, storage_full, internal,
 // draining), or the context's. After the last five they may be gone: ask again.
 func (s *System) TrimInbox(ctx context.Context, user protocol.UserID, through uint64, unseen bool) (*Trimmed, error) {
-	return ask[*Trimmed](ctx, s, s.road(user), &trimInbox{user, through, unseen})
+	return askUser[*Trimmed](ctx, s, user, &trimInbox{user, through, unseen})
 }
 
 // chore is what the next commit of a user does for an operator.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"callboard/actors/inbox"
@@ -16,8 +17,17 @@ type Config struct {
 	Store inbox.Store
 
 	// Shards is the number of slices that the users are spread over, 1 to 4,096.
-	// Default 16.
+	// Default 16. Scale changes it.
 	Shards int
+
+	// AutoScale leaves the number of shards to the service, which begins with Shards and
+	// follows the processors and the load.
+	AutoScale bool
+
+	// KeepShards is told the number of shards when it has changed, so that the next start
+	// is with the same. It may take as long as a disk does, and is called by one goroutine
+	// at a time. Default: it is not kept.
+	KeepShards func(shards int) error
 
 	// MaxUsers bounds the users of this node who have an actor, each shard taking
 	// its part: with so many, one who is only written to gets none and the sender
@@ -83,6 +93,16 @@ type hooks struct {
 	fault     func(actor string, message any) // called before an actor handles a message; may panic
 	unhandled func(actor string, message any) // a message that no actor should get
 	exact     bool                            // no rest varies
+	cores     func() int                      // processors that there are
+	maxAway   int                             // see maxAway
+}
+
+// cores is how many processors there are, also when that changes.
+func (c Config) cores() int {
+	if c.hooks.cores != nil {
+		return c.hooks.cores()
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 // withDefaults fills in what was left zero and checks the rest.
@@ -100,10 +120,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.IdleAfter = or(c.IdleAfter, 10*time.Second)
 	c.PingInterval = or(c.PingInterval, protocol.PingInterval)
 	c.CloseTimeout = or(c.CloseTimeout, protocol.CloseTimeout)
-	c.Intensity.Failures = or(c.Intensity.Failures, 3)
-	c.Intensity.Window = or(c.Intensity.Window, 10*time.Second)
-	c.Intensity.Park = or(c.Intensity.Park, 100*time.Millisecond)
-	c.Intensity.MaxPark = or(c.Intensity.MaxPark, 30*time.Second)
+	c.Intensity = c.Intensity.withDefaults()
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -117,7 +134,7 @@ func (c Config) validate() error {
 			errs = append(errs, fmt.Errorf("%s is %v: give %s", field, value, want))
 		}
 	}
-	check(c.Shards >= 1 && c.Shards <= 4096, "Shards", c.Shards, "1 to 4096")
+	check(c.Shards >= 1 && c.Shards <= MaxShards, "Shards", c.Shards, "1 to 4096")
 	check(c.Store != nil, "Store", c.Store, "a store, like memory.New's")
 	check(c.MaxInboxEntries > 0, "MaxInboxEntries", c.MaxInboxEntries, "at least 1")
 	check(c.MaxInboxBytes >= protocol.MaxFrameBytes, "MaxInboxBytes", c.MaxInboxBytes,
@@ -131,12 +148,10 @@ func (c Config) validate() error {
 	for field, d := range map[string]time.Duration{
 		"ForgetDevicesAfter": c.ForgetDevicesAfter, "HandshakeTimeout": c.HandshakeTimeout,
 		"IdleAfter": c.IdleAfter, "PingInterval": c.PingInterval, "CloseTimeout": c.CloseTimeout,
-		"Intensity.Window": c.Intensity.Window, "Intensity.Park": c.Intensity.Park, "Intensity.MaxPark": c.Intensity.MaxPark,
 	} {
 		check(d >= time.Millisecond, field, d, "at least 1ms")
 	}
-	check(c.Intensity.Failures > 0, "Intensity.Failures", c.Intensity.Failures, "at least 1")
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Intensity.validate())...)
 }
 
 // or is v, or the default if v is zero.

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 
 	"callboard/actors/inbox"
 	"callboard/protocol"
@@ -14,6 +15,11 @@ type Tree struct {
 	Gateway GatewayInfo
 	Shards  []ShardInfo
 	Journal JournalInfo
+
+	Scaling   Scaling // the last change of the number of shards, or the one under way
+	AutoScale bool    // the number follows the processors and the load
+	Intensity Intensity
+	Levels    []Level
 
 	Opened, Ended uint64 // sessions since the start
 	Failures      uint64 // of users' actors since the start, each answered with a new one
@@ -46,7 +52,7 @@ type ShardInfo struct {
 // UserInfo is what there is to know of one user.
 type UserInfo struct {
 	User     protocol.UserID
-	State    string // active or parked; empty: the user has no actor
+	State    string // active or parked, or arriving from another shard; empty: the user has no actor
 	Actor    string // the actor's name
 	Sessions []uint64
 	Waiting  int // messages in the actor's mailbox
@@ -72,10 +78,14 @@ func (s *System) Describe(ctx context.Context) (*Tree, error) {
 		Opened:  s.counts.opened.Load(), Ended: s.counts.ended.Load(),
 		Failures: s.counts.failures.Load(), Survived: s.counts.survived.Load(),
 		Unhandled: s.counts.unhandled.Load(),
+		Scaling:   s.Scaling(), AutoScale: s.config.AutoScale, Intensity: s.Intensity(), Levels: levels(),
 	}
-	for _, pid := range s.ring.Load().shards {
-		shard, err := ask[*ShardInfo](ctx, s, pid, &describeShard{})
-		if err != nil {
+	for _, road := range s.ring.Load().all() {
+		shard, err := askShard[*ShardInfo](ctx, s, road, &describeShard{})
+		switch {
+		case errors.Is(err, errGivenUp):
+			continue
+		case err != nil:
 			return nil, err
 		}
 		tree.Shards = append(tree.Shards, *shard)
@@ -92,5 +102,5 @@ func (s *System) Describe(ctx context.Context) (*Tree, error) {
 // DescribeUser looks at one user. A user without an actor is described by an
 // empty State.
 func (s *System) DescribeUser(ctx context.Context, user protocol.UserID) (*UserInfo, error) {
-	return ask[*UserInfo](ctx, s, s.road(user), &describeUser{user})
+	return askUser[*UserInfo](ctx, s, user, &describeUser{user})
 }

@@ -7,7 +7,7 @@
 //
 // # The tree
 //
-//	registry                 owns the ring: which user belongs to which shard
+//	registry                 owns the ring: which user belongs to which shard, and changes it
 //	└─ shard 0..N-1          a slice of the map of users: user -> actor and sessions.
 //	   └─ user <id>          The shard is the parent of its users and the only road to them
 //	gateway                  parent of the sessions of this node's sockets, their heartbeat
@@ -69,4 +69,8 @@
 //     package of its own, has the one lock that hands messages over. A user waits for
 //     the disk when it reads, and the journal when it commits: each holds up nobody
 //     that does not wait for the same.
+//  9. One road while the road moves. The number of shards changes while messages flow:
+//     nobody is on two shards, and what one sender has sent on the old road goes before
+//     what it sends on the new one (moving.go, arriving.go, scaling.go; DESIGN.md has
+//     the protocol): TestOrderOfASenderHoldsWhileUsersMove.
 package actors

@@ -110,7 +110,7 @@ func (k *doorkeeper) block(ctx actor.Context, msg *blockUser) {
 	k.tick(ctx)
 	// An attach that the shard has come to before this is among the sessions that it
 	// closes; one behind it is refused.
-	k.system.root.Send(k.system.road(msg.block.User),
+	k.system.post(msg.block.User,
 		&actor.MessageEnvelope{Message: &closeUser{msg.block.User, closeBlocked}, Sender: ctx.Sender()})
 }
 

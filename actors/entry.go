@@ -20,8 +20,17 @@ import (
 //	                                             fencing ──fenced──▶ active
 //	                                             parked ──unpark──▶ fencing
 //
-// Mail is sent on when active, held when leaving, recovering or fencing, refused
-// when parked. What is held is bounded by the sends that sessions may have in
+// When the number of shards changes, a user who belongs to another shard moves:
+//
+//	active ──turn──▶ departing ──Terminated──▶ (handed over)     parked ──turn──▶ (handed over)
+//	leaving, recovering, fencing: as above, but handed over instead of active or parked
+//
+//	        mail for it              handover
+//	(none) ────────────▶ arriving ────────────▶ active, or parked
+//	                        └──absent──▶ (none), and the mail is handled as if it came now
+//
+// Mail is sent on when active, held when leaving, recovering, fencing, departing or
+// arriving, refused when parked. What is held is bounded by the sends that sessions may have in
 // flight. Without a journal there is nothing to put a fence behind, and fencing is
 // passed over.
 type entry struct {
@@ -36,10 +45,12 @@ type entry struct {
 	busy     bool          // among the busiest in this round, as the next and taken
 	round    uint16        // of busiest
 	failures uint16        // within the window: after far fewer the user is parked
+	moves    bool          // to another shard, as soon as it has no actor
+	claimed  bool          // that shard has mail for it, and waits
 	restarts uint32        // failures since the entry was made
 	taken    uint32        // messages that came for the user in this round
 	failedAt time.Duration // of System.now, as quietAt
-	quietAt  time.Duration // when it last said that it has nothing to do
+	quietAt  time.Duration // when it last said that it has nothing to do; parked: when that ends
 }
 
 type state uint8
@@ -50,10 +61,12 @@ const (
 	recovering
 	fencing
 	parked
+	departing
+	arriving
 )
 
 func (s state) String() string {
-	return [...]string{"active", "leaving", "recovering", "fencing", "parked"}[s]
+	return [...]string{"active", "leaving", "recovering", "fencing", "parked", "departing", "arriving"}[s]
 }
 
 func (e *entry) info() *UserInfo {

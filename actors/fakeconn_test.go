@@ -199,6 +199,7 @@ func bubble(t *testing.T, config Config, store *fakeStore, test func(w *world)) 
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{T: t, store: store}
 		config.hooks = hooks{
+			maxAway: config.hooks.maxAway, cores: config.hooks.cores,
 			fault: func(actor string, message any) {
 				if fault := w.fault.Load(); fault != nil {
 					(*fault)(actor, message)
@@ -278,6 +279,23 @@ func (w *world) tree() *Tree {
 		w.Fatal(err)
 	}
 	return tree
+}
+
+// scale changes the number of shards and waits for the end of it, and how it went.
+func (w *world) scale(shards int) Scaling {
+	w.Helper()
+	if _, err := w.system.Scale(w.Context(), shards, "test"); err != nil {
+		w.Fatal(err)
+	}
+	synctest.Wait()
+	for range 1000 {
+		if now := w.system.Scaling(); now.Phase == Settled {
+			return now
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	w.Fatalf("the number of shards is not settled: %+v", w.system.Scaling())
+	return Scaling{}
 }
 
 func (w *world) userInfo(user string) *UserInfo {

@@ -16,7 +16,7 @@ func (s *session) connect(msg *protocol.Connect) {
 	}
 	s.cut.Stop()
 	s.state, s.hello = attaching, msg
-	s.link.system.root.Send(s.road(), s.attach())
+	s.link.system.post(s.link.user, s.attach())
 }
 
 // attach is what the session tells its user of itself.
@@ -35,7 +35,7 @@ func (s *session) attach() *attach {
 // reattach: the user has a new actor.
 func (s *session) reattach() {
 	if s.state == attaching || s.state == delivering {
-		s.link.system.root.Send(s.road(), s.attach())
+		s.link.system.post(s.link.user, s.attach())
 	}
 }
 
@@ -59,6 +59,7 @@ func (s *session) connectDue() {
 // waits in the Conn for this flush.
 func (s *session) attached(msg *attached) {
 	if s.state != attaching { // a new actor of the user took the session over
+		s.ackAgain()
 		return
 	}
 	s.state = delivering
@@ -77,6 +78,15 @@ func (s *session) attached(msg *attached) {
 	s.link.settle(nil)
 	if s.link.abandoned.Load() { // asked after settle: Connect asks the other way round
 		s.end(protocol.CloseTryAgainLater, "connecting took too long")
+	}
+}
+
+// ackAgain tells a new actor of the user, in V1, what has arrived. The reader's ACKs go
+// their own way: one may have come to the actor before the session did, and the actor
+// could make nothing of it.
+func (s *session) ackAgain() {
+	if seq := s.link.acked.Load(); s.link.dialect == V1 && s.state == delivering && seq > 0 {
+		s.link.system.post(s.link.user, &ack{s.link.user, s.self, s.device(), seq})
 	}
 }
 

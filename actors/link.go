@@ -70,7 +70,7 @@ func (l *Link) Ack(seq uint64) bool {
 	}
 	// No credit is needed: an ACK that says something new was paid for by a message.
 	l.acked.Store(seq)
-	l.system.root.Send(l.system.road(l.user), &ack{l.user, l.pid, l.device, seq})
+	l.system.post(l.user, &ack{l.user, l.pid, l.device, seq})
 	return !l.ended.Load()
 }
 
@@ -96,8 +96,7 @@ func (l *Link) Send() bool {
 	if l.system.traced(o.send.Sender, o.send.Receiver) {
 		l.system.hopOfSend(HopRead, &o.send, sessionNumber(l.pid), l.device, "")
 	}
-	to := l.system.road(protocol.UserID(o.send.Receiver))
-	l.system.root.Send(to, &o.envelope)
+	l.system.post(protocol.UserID(o.send.Receiver), &o.envelope)
 	return true
 }
 

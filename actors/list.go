@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 // Lists are read a page at a time, from an order that the gateway and each shard keep
 // beside their maps: a page costs what is on it, however many there are, and no actor
 // does more than a page in one step. What comes and goes between two pages may be
-// missing; what stays is listed once.
+// missing; what stays is listed once. Who moves to another shard meanwhile counts as one
+// who goes and comes.
 
 // MaxPage is the most that one page has.
 const MaxPage = 500
@@ -59,7 +61,7 @@ type (
 // UserSummary is what a user's shard knows.
 type UserSummary struct {
 	User     protocol.UserID
-	State    string // active, leaving, recovering, fencing or parked; empty: the user has no actor
+	State    string // active, leaving, recovering, fencing, parked, departing or arriving; empty: the user has no actor
 	Shard    int
 	Sessions int
 	Held     int // messages for the next actor
@@ -77,10 +79,13 @@ type UserPlace struct {
 // returns the place of the last and whether there may be more.
 func (s *System) ListUsers(ctx context.Context, prefix string, from UserPlace, limit int) (users []UserSummary, at UserPlace, more bool, err error) {
 	limit = min(max(limit, 1), MaxPage)
-	shards := s.ring.Load().shards
+	shards := s.ring.Load().all()
 	for at = from; at.Shard >= 0 && at.Shard < len(shards); at = (UserPlace{Shard: at.Shard + 1}) {
-		page, err := ask[*userPage](ctx, s, shards[at.Shard], &listUsers{protocol.UserID(prefix), at.After, limit - len(users)})
-		if err != nil {
+		page, err := askShard[*userPage](ctx, s, shards[at.Shard], &listUsers{protocol.UserID(prefix), at.After, limit - len(users)})
+		switch {
+		case errors.Is(err, errGivenUp):
+			continue
+		case err != nil:
 			return nil, at, false, err
 		}
 		if users = append(users, page.users...); len(users) == limit {

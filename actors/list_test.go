@@ -221,7 +221,7 @@ func BenchmarkListSessions(b *testing.B) {
 
 // BenchmarkListUsers is the same for users, with one shard that has them all.
 func BenchmarkListUsers(b *testing.B) {
-	s := newShard(benchSystem(b), 0)
+	s := newShard(benchSystem(b), 0, 1)
 	for i := range 100_000 {
 		s.order.ReplaceOrInsert(&entry{id: protocol.UserID(fmt.Sprint(i))})
 	}

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -43,9 +44,12 @@ func (s *System) Load(ctx context.Context, limit int) (*Load, error) {
 		Opened: s.counts.opened.Load(), Ended: s.counts.ended.Load(),
 		Refused: s.traffic.refused.all(), Closed: s.traffic.closed.all(),
 	}
-	for _, pid := range s.ring.Load().shards {
-		shard, err := ask[*shardLoad](ctx, s, pid, &loadShard{})
-		if err != nil {
+	for _, road := range s.ring.Load().all() {
+		shard, err := askShard[*shardLoad](ctx, s, road, &loadShard{})
+		switch {
+		case errors.Is(err, errGivenUp):
+			continue
+		case err != nil:
 			return nil, err
 		}
 		load.Shards = append(load.Shards, shard.ShardLoad)

@@ -101,7 +101,7 @@ type looks struct{ n atomic.Int32 }
 // LookUser looks at one user: it asks the shard, the user's actor and the sessions, and
 // the store if the user has no actor that would answer. It starts none.
 func (s *System) LookUser(ctx context.Context, user protocol.UserID) (*UserLook, error) {
-	found, err := ask[*shardLook](ctx, s, s.road(user), &lookUser{user})
+	found, err := askUser[*shardLook](ctx, s, user, &lookUser{user})
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (s *System) LookUser(ctx context.Context, user protocol.UserID) (*UserLook,
 	}
 	patient, cancel := context.WithTimeout(ctx, lookPatience)
 	defer cancel()
-	info, err := ask[*UserInfo](patient, s, s.road(user), &describeUser{user})
+	info, err := askUser[*UserInfo](patient, s, user, &describeUser{user})
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, err
@@ -156,8 +156,14 @@ func (s *System) lookIntoStore(user protocol.UserID) (inbox.State, error) {
 
 // look answers lookUser.
 func (s *shard) look(ctx actor.Context, msg *lookUser) {
+	e := s.users[msg.user] // one who is on the way to here can be looked at
+	if e == nil {
+		if _, here := s.find(ctx, msg.user); !here {
+			return
+		}
+	}
 	found := &shardLook{closes: s.history.of(msg.user)}
-	if e := s.users[msg.user]; e != nil {
+	if e != nil {
 		found.UserSummary = s.summary(e)
 		found.pids = slices.Clone(e.sessions)
 		for _, pid := range e.sessions {
@@ -202,7 +208,7 @@ func (s *session) tellEnd() {
 	if c, ok := s.conn.(Described); ok {
 		end.Remote = c.Describe().Remote
 	}
-	s.link.system.root.Send(s.road(), end)
+	s.link.system.post(s.link.user, end)
 	if s.link.system.watched() {
 		e := s.about(SessionClosed)
 		e.Code, e.Close, e.Reason = s.code.Word(), s.code, s.reason

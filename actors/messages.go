@@ -157,6 +157,61 @@ type (
 	fenced struct{ user protocol.UserID }
 )
 
+// To the registry, about the number of shards.
+type (
+	// scale asks for another number. The answer is a Scaling, or a scalingRefused.
+	scale struct {
+		shards int
+		why    string
+	}
+	// halt asks for no more moves. The answer is halted, when nobody is on the way.
+	halt struct{}
+	// prepared is a shard's answer to prepare: so many of its users will move.
+	prepared struct{ users int }
+	// turned is a shard's answer to turn: so many of its users have moved, and all that
+	// were to.
+	turned struct{ users int }
+	// shardSettled is a shard's answer to settle. One that is given up says how often its
+	// users have failed.
+	shardSettled struct{ failed uint64 }
+	// weigh is the registry's own clock: time to see whether another number is better.
+	weigh struct{}
+)
+
+// To a shard, when the number of shards changes.
+type (
+	// prepare is the registry's: the number will change. The answer is prepared.
+	prepare struct {
+		from []road
+		to   int
+	}
+	// prepareMore is the shard's own: it has more users to look at.
+	prepareMore struct{}
+	// turn is the registry's: the users of the slices from settled to the ring's bound
+	// move now, and those before have moved. The answer is turned.
+	turn struct {
+		ring    *ring
+		settled uint32
+	}
+	// claim is another shard's: it has mail for a user who was here before. The answer
+	// is handover or absent.
+	claim struct {
+		user protocol.UserID
+		by   *actor.PID
+	}
+	// handover is another shard's: the user is this shard's now.
+	handover struct{ entry *entry }
+	// absent is another shard's: it has nothing of a user.
+	absent struct{ user protocol.UserID }
+	// remember is another shard's: how sessions of users have ended that are this
+	// shard's now.
+	remember struct{ endings []*endings }
+	// settle is the registry's: the number has changed. The answer is shardSettled.
+	settle struct{ shards int }
+	// inherit is the registry's: what a shard has counted that was given up.
+	inherit struct{ failed uint64 }
+)
+
 // To a user.
 type (
 	// rest is the shard's: it has been quiet for the idle time.
@@ -164,6 +219,9 @@ type (
 	// mayLeave is the shard's answer to leave. It arrives behind all mail that
 	// the shard had already sent on.
 	mayLeave struct{}
+	// depart is the shard's: the user's next actor is another shard's child. It arrives
+	// behind all mail that the shard had sent on.
+	depart struct{}
 	// committed is the journal's: all of the commit is kept, and its senders know.
 	committed struct{ commit *commit }
 	// uncommitted is the journal's: nothing of the commit may be taken for kept, and
@@ -209,6 +267,9 @@ type (
 type (
 	closed  struct{ sessions int }
 	drained struct{}
+	halted  struct{}
+	// scalingRefused says what is under way already.
+	scalingRefused struct{ running Scaling }
 )
 
 // Shared values of messages without content: sending one costs no allocation.
@@ -226,6 +287,9 @@ var (
 	msgRetry        = &retry{}
 	msgReadDue      = &readDue{}
 	msgWrapUp       = &wrapUp{}
+	msgDepart       = &depart{}
+	msgPrepareMore  = &prepareMore{}
+	msgWeigh        = &weigh{}
 	msgProbe        = &probe{}
 	msgMovesDue     = &movesDue{}
 	msgDrained      = &drained{}

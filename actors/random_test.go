@@ -27,6 +27,7 @@ func TestPromisesHoldWhateverHappens(t *testing.T) {
 			Shards: 3, MaxInFlight: 3, MaxSessionsPerUser: 3, IdleAfter: 2 * time.Second,
 			PingInterval: 10 * time.Hour, CloseTimeout: time.Second, MaxWaitingBytes: protocol.MaxFrameBytes,
 			Intensity: Intensity{Failures: 2, Window: time.Second, Park: 100 * time.Millisecond, MaxPark: 2 * time.Second},
+			hooks:     hooks{maxAway: 1},
 		}
 		inBubble(t, config, func(w *world) { fault = newPlay(w).run(plan) })
 		if fault != "" {
@@ -50,7 +51,7 @@ func drawStep(t *rapid.T) step {
 		Do: rapid.SampledFrom([]string{
 			"send", "send", "send", "send", "send", "large", "connect", "connect", "hang up", "close", "close frame",
 			"stall", "release", "fatal", "fatal", "poison", "break", "close user", "wait", "idle",
-			"ack", "ack", "ack", "disk breaks", "disk works", "disk stalls",
+			"ack", "ack", "ack", "disk breaks", "disk works", "disk stalls", "scale", "scale", "scale",
 		}).Draw(t, "do"),
 		A: rapid.IntRange(0, cast-1).Draw(t, "a"),
 		B: rapid.IntRange(0, cast-1).Draw(t, "b"),
@@ -180,7 +181,7 @@ func (p *play) run(plan []step) (fault string) {
 	synctest.Wait() // a session that is not attached yet is refused when its user is parked
 	poisons := []string{
 		fmt.Sprintf("%T", &attach{}), fmt.Sprintf("%T", &detach{}), fmt.Sprintf("%T", &rest{}),
-		fmt.Sprintf("%T", &mayLeave{}), fmt.Sprintf("%T", &actor.Started{}), fmt.Sprintf("%T", &committed{}),
+		fmt.Sprintf("%T", &mayLeave{}), fmt.Sprintf("%T", &depart{}), fmt.Sprintf("%T", &actor.Started{}), fmt.Sprintf("%T", &committed{}),
 	}
 	for _, s := range plan {
 		switch s.Do {
@@ -191,7 +192,7 @@ func (p *play) run(plan []step) (fault string) {
 		case "fatal":
 			p.send(s.A, s.B, s.B, "fatal")
 		case "poison":
-			p.poison[s.A].Store(&poisons[s.B])
+			p.poison[s.A].Store(&poisons[(s.A+s.B)%len(poisons)])
 		case "connect":
 			switch {
 			case s.B < 2:
@@ -207,6 +208,8 @@ func (p *play) run(plan []step) (fault string) {
 			p.w.store.breaks(nil)
 		case "disk stalls":
 			p.w.store.pause(time.Duration(1+s.A) * 10 * time.Millisecond)
+		case "scale": // refused if one is under way
+			go func() { _, _ = p.w.system.Scale(p.w.Context(), 1+s.A+s.B, "at random") }()
 		case "wait":
 			synctest.Wait()
 		case "idle":
@@ -397,6 +400,9 @@ func (p *play) counted() string {
 	if tree := p.w.tree(); tree.Gateway.Sessions != alive || tree.Survived != 0 {
 		return fmt.Sprintf("%d sessions are alive, the tree says %+v", alive, tree)
 	}
+	if now := p.w.system.Scaling(); now.Phase != Settled {
+		return fmt.Sprintf("the number of shards is not settled: %+v", now)
+	}
 	return ""
 }
 
@@ -405,7 +411,7 @@ func (p *play) empty() string {
 	if tree := p.w.tree(); tree.Gateway.Sessions != 0 || tree.Opened != tree.Ended || p.w.users() != 0 {
 		return fmt.Sprintf("all have gone, and the tree is %+v", tree)
 	}
-	always := 3 + 3
+	always := 3 + p.w.system.Scaling().To
 	if p.w.system.journal != nil {
 		always++
 	}

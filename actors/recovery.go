@@ -56,38 +56,54 @@ func (s *shard) terminated(ctx actor.Context, msg *actor.Terminated) {
 	switch e.state {
 	case leaving:
 		s.succeed(ctx, e)
+	case departing:
+		s.departed(ctx, e)
 	case active, recovering:
 		e.actor.abandoned()
 		rest := e.actor.box.Rest()
 		s.system.mailHop(HopHeld, rest, "the receiver's actor is being replaced")
 		e.hold(rest)
 		s.recover(ctx, e)
-	case fencing, parked:
+	case fencing, parked, arriving:
 	}
 }
 
-// succeed starts the next actor of a user, or forgets the user if there is
-// nothing for one to do.
+// succeed starts the next actor of a user, here or in the shard that the user belongs
+// to now, or forgets the user if there is nothing for one to do.
 func (s *shard) succeed(ctx actor.Context, e *entry) {
 	e.held = slices.DeleteFunc(e.held, func(mail any) bool {
 		switch msg, _ := restore(mail); msg.(type) {
-		case *attach, *detach, *rest, *mayLeave:
+		case *attach, *detach, *rest, *mayLeave, *depart:
 			return true // the sessions attach again; the rest was for the last actor
 		case *committed, *uncommitted, *retry, *readDue:
 			return true // likewise
 		}
 		return false
 	})
-	if e.state != leaving {
+	if e.state != leaving && e.state != departing {
 		s.tell(UserRecovered, e.id, "", "")
 	}
-	if len(e.sessions) == 0 && len(e.held) == 0 {
-		delete(s.users, e.id)
-		s.order.Delete(e)
-		s.busiest.drop(e)
+	switch {
+	case len(e.sessions) == 0 && len(e.held) == 0:
+		s.forget(ctx, e)
+	case e.moves:
+		e.state = active // where it arrives
+		s.give(ctx, e)
+	default:
+		s.start(ctx, e)
+	}
+}
+
+// forget lets go of a user who has neither a session nor mail.
+func (s *shard) forget(ctx actor.Context, e *entry) {
+	s.remove(e)
+	if !e.moves {
 		return
 	}
-	s.start(ctx, e)
+	if e.claimed {
+		ctx.Send(s.moving.ring.road(e.id).pid, &absent{e.id})
+	}
+	s.gone(ctx)
 }
 
 // fence starts the next actor when the journal has answered for all that the last
@@ -113,7 +129,7 @@ func (s *shard) recover(ctx actor.Context, e *entry) {
 		s.fence(ctx, e)
 		return
 	}
-	intensity := s.system.config.Intensity
+	intensity := s.system.Intensity()
 	failures := e.failed(s.system.now(), intensity.Window)
 	rest := intensity.park(failures)
 	if s.system.config.hooks.exact {
@@ -137,12 +153,18 @@ func (s *shard) recover(ctx actor.Context, e *entry) {
 		msg, sender := restore(mail)
 		s.system.refuse(ctx, sender, msg, ErrUnavailable)
 	}
+	e.quietAt = s.system.now() + rest
+	if e.moves {
+		s.parked--
+		s.give(ctx, e)
+		return
+	}
 	s.system.after(rest, ctx.Self(), &unpark{e.id})
 }
 
 func (s *shard) unpark(ctx actor.Context, msg *unpark) {
 	e := s.users[msg.user]
-	if e == nil || e.state != parked {
+	if e == nil || e.state != parked || s.system.now() < e.quietAt {
 		return
 	}
 	s.parked--

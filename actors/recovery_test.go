@@ -488,7 +488,7 @@ func TestShardAndGatewaySurviveAPanic(t *testing.T) {
 	inBubble(t, Config{Shards: 1}, func(w *world) {
 		alice, bob := w.connect("alice"), w.connect("bob")
 
-		_, err := ask[*UserInfo](w.Context(), w.system, w.system.road("bob"), (*describeUser)(nil))
+		_, err := askUser[*UserInfo](w.Context(), w.system, "bob", (*describeUser)(nil))
 		if !isCode(err, ErrInternal) {
 			t.Errorf("who asked was answered %v", err)
 		}

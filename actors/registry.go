@@ -1,7 +1,9 @@
 package actors
 
 import (
+	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -9,20 +11,50 @@ import (
 // registry is the root of the map of users: parent of the shards, and the only
 // writer of the ring that says which user belongs to which.
 type registry struct {
-	system *System
+	system  *System
+	shards  []road
+	scaling *rescaling // nil unless the number of shards changes (scaling.go)
+	scales  uint64     // how often it has: no two shards have one name
+	halting bool       // nobody is to move any more
+	halters []*actor.PID
+
+	pilot    pilot       // decides on the number, if that is left to it (pilot.go)
+	weighing *weighing   // a look that is under way
+	clock    *time.Timer // of the next; nil if the number is not left to it
 }
 
-func newRegistry(system *System) *registry { return &registry{system} }
+func newRegistry(system *System) *registry { return &registry{system: system} }
 
 // Receive implements actor.Actor.
 func (r *registry) Receive(ctx actor.Context) {
 	defer r.system.survive(ctx, "registry")
-	switch ctx.Message().(type) {
+	switch msg := ctx.Message().(type) {
 	case *actor.Started:
 		r.start(ctx)
-	case *actor.Stopping, *actor.Terminated:
+	case *actor.Stopping:
+		if r.clock != nil {
+			r.clock.Stop()
+		}
 	case *actor.Stopped:
 		close(r.system.registryDone)
+	case *actor.Terminated:
+		r.shardEnded(ctx, msg)
+
+	case *scale:
+		r.scale(ctx, msg)
+	case *halt:
+		r.halt(ctx)
+	case *weigh:
+		r.weigh(ctx)
+
+	case *prepared:
+		r.prepared(ctx, msg)
+	case *turned:
+		r.turned(ctx, msg)
+	case *shardSettled:
+		r.settled(ctx, msg)
+	case *ShardInfo:
+		r.weighed(ctx, msg)
 
 	default:
 		r.system.unhandled(ctx)
@@ -31,19 +63,30 @@ func (r *registry) Receive(ctx actor.Context) {
 
 func (r *registry) start(ctx actor.Context) {
 	defer close(r.system.registryUp)
-	next := &ring{}
-	for number := range r.system.config.Shards {
-		shard := newShard(r.system, number)
-		props := actor.PropsFromProducer(
-			func() actor.Actor { return shard }, // once: a shard never restarts
-			actor.WithMailbox(func() actor.Mailbox { return shard.box }),
-			actor.WithDispatcher(&r.system.workers),
-		)
-		pid, err := ctx.SpawnNamed(props, strconv.Itoa(number))
-		if err != nil {
-			panic("two shards of one number: " + err.Error())
-		}
-		next.shards = append(next.shards, pid)
+	shards := r.system.config.Shards
+	for number := range shards {
+		r.shards = append(r.shards, r.spawn(ctx, number, shards))
 	}
-	r.system.ring.Store(next)
+	r.system.ring.Store(&ring{version: 1, shards: r.shards})
+	r.system.scaling.Store(&Scaling{From: shards, To: shards, Phase: Settled})
+	r.weighLater(ctx)
+}
+
+// spawn starts one of so many shards.
+func (r *registry) spawn(ctx actor.Context, number, shards int) road {
+	shard := newShard(r.system, number, shards)
+	props := actor.PropsFromProducer(
+		func() actor.Actor { return shard }, // once: a shard never restarts
+		actor.WithMailbox(func() actor.Mailbox { return shard.box }),
+		actor.WithDispatcher(&r.system.workers),
+	)
+	name := strconv.Itoa(number)
+	if r.scales > 0 {
+		name = fmt.Sprintf("%d.%d", number, r.scales)
+	}
+	pid, err := ctx.SpawnNamed(props, name)
+	if err != nil {
+		panic("two shards of one name: " + err.Error())
+	}
+	return road{pid, shard.box}
 }

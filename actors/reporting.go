@@ -49,5 +49,5 @@ func (s *session) ackDue() {
 
 func (s *session) report() {
 	s.reported, s.owed = s.taken, 0
-	s.link.system.root.Send(s.road(), &ack{s.link.user, s.self, "", s.taken})
+	s.link.system.post(s.link.user, &ack{s.link.user, s.self, "", s.taken})
 }

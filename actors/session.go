@@ -137,7 +137,7 @@ func (s *session) start(ctx actor.Context) {
 	s.link.pid = s.self
 	if s.link.dialect == Seed {
 		s.state = attaching
-		s.link.system.root.Send(s.road(), s.attach())
+		s.link.system.post(s.link.user, s.attach())
 		return
 	}
 	s.unflushed = true // the upgrade's answer
@@ -170,7 +170,7 @@ func (s *session) stop(ctx actor.Context) {
 func (s *session) detach() {
 	if !s.detached {
 		s.detached = true
-		s.link.system.root.Send(s.road(), &detach{s.link.user, s.self})
+		s.link.system.post(s.link.user, &detach{s.link.user, s.self})
 	}
 }
 
@@ -186,8 +186,6 @@ func (s *session) logEnd() {
 	s.link.system.log.LogAttrs(context.Background(), level, "session ended", slog.String("user", string(s.link.user)),
 		slog.Uint64("session", s.number), slog.Int("code", int(s.code)), slog.String("reason", s.reason), slog.Bool("by_client", s.byPeer))
 }
-
-func (s *session) road() *actor.PID { return s.link.system.road(s.link.user) }
 
 // deliver writes a message, once: what a new actor of the user sends again is known.
 func (s *session) deliver(msg *protocol.Receive) {

@@ -25,7 +25,8 @@ type shard struct {
 	number int
 	users  map[protocol.UserID]*entry
 	order  *btree.BTreeG[*entry] // those in users, by id, for page
-	box    *mailbox.Mailbox      // its own, for describe
+	box    *mailbox.Gated        // its own
+	limit  int                   // of users, see send
 	idle   wheel[*entry]         // quiet users, by when they are asked to leave
 	ticker *time.Timer           // runs while idle has entries
 	epoch  uint64                // of the last user started: no two actors have one name
@@ -37,17 +38,20 @@ type shard struct {
 	history history // how sessions of its users ended, for look
 	taken   uint64  // messages that came for its users, for load
 	busiest busiest // of its users, for load
+	moving  *moving // nil unless the number of shards changes
 
 	stopping bool                // starts nobody any more
 	wrapping map[*entry]struct{} // users that have been asked to wrap up and have not answered
 	wrapper  *actor.PID          // who waits for them
 }
 
-func newShard(system *System, number int) *shard {
+// newShard makes one of so many shards.
+func newShard(system *System, number, shards int) *shard {
 	s := &shard{
 		system: system, number: number, users: make(map[protocol.UserID]*entry), order: newUserOrder(),
-		box: mailbox.New(nil), history: newHistory(system.config.Shards),
+		box: &mailbox.Gated{}, history: newHistory(shards),
 	}
+	s.limit = s.share(shards)
 	s.idle.init(idleSlots)
 	s.props = actor.PropsFromProducer(
 		func() actor.Actor { return s.next },
@@ -60,6 +64,11 @@ func newShard(system *System, number int) *shard {
 // Receive implements actor.Actor.
 func (s *shard) Receive(ctx actor.Context) {
 	defer s.system.survive(ctx, "shard")
+	s.handle(ctx)
+}
+
+// handle is Receive, also for messages that were put aside.
+func (s *shard) handle(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *actor.Started, *actor.Stopped:
 	case *actor.Stopping:
@@ -90,7 +99,7 @@ func (s *shard) Receive(ctx actor.Context) {
 	case *listUsers:
 		answer(ctx, s.page(msg))
 	case *sessionClosed:
-		s.history.add(msg.user, msg.Closing)
+		s.sessionClosed(ctx, msg)
 	case *describeShard:
 		s.describe(ctx)
 	case *loadShard:
@@ -108,6 +117,26 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.unpark(ctx, msg)
 	case *fenced:
 		s.fenced(ctx, msg)
+
+	case *prepare:
+		s.prepare(ctx, msg)
+	case *prepareMore:
+		s.prepareMore(ctx)
+	case *turn:
+		s.turn(ctx, msg)
+	case *claim:
+		s.claim(ctx, msg)
+	case *handover:
+		s.take(ctx, msg)
+	case *absent:
+		s.absent(ctx, msg)
+	case *remember:
+		s.history.merge(msg.endings)
+	case *settle:
+		s.settle(ctx, msg)
+	case *inherit:
+		s.failed += msg.failed
+
 	case *wrapUpShard:
 		s.wrapUp(ctx)
 	case *actor.DeadLetterResponse: // who was asked to wrap up has left in between: Terminated says so
@@ -126,11 +155,14 @@ func (s *shard) send(ctx actor.Context, msg *protocol.Send) {
 
 // tend sends the message at hand to a user whether it has an actor or not.
 func (s *shard) tend(ctx actor.Context, user protocol.UserID) {
-	e := s.users[user]
+	e, here := s.find(ctx, user)
+	if !here {
+		return
+	}
 	if e == nil {
 		// Users who connect are bounded by the number of connections and always
 		// let in; those who are only written to are bounded here.
-		if len(s.users) >= s.system.config.MaxUsers/s.system.config.Shards+1 {
+		if len(s.users) >= s.limit {
 			s.system.hitLimit(ErrTooManyUsers, user, 0)
 			s.system.refuse(ctx, ctx.Sender(), ctx.Message(), ErrTooManyUsers)
 			return
@@ -158,7 +190,7 @@ func (s *shard) passed(ctx actor.Context, e *entry) {
 	switch e.state {
 	case active:
 		s.system.hopOfSend(HopRouted, msg, 0, "", "")
-	case leaving, recovering, fencing:
+	case leaving, recovering, fencing, departing, arriving:
 		s.system.hopOfSend(HopHeld, msg, 0, "", "the receiver's actor is "+e.state.String())
 	case parked: // it is refused
 	}
@@ -166,10 +198,21 @@ func (s *shard) passed(ctx actor.Context, e *entry) {
 
 func (s *shard) add(ctx actor.Context, id protocol.UserID) *entry {
 	e := &entry{id: id}
-	s.users[id] = e
-	s.order.ReplaceOrInsert(e)
+	s.insert(e)
+	s.added(e)
 	s.start(ctx, e)
 	return e
+}
+
+func (s *shard) insert(e *entry) {
+	s.users[e.id] = e
+	s.order.ReplaceOrInsert(e)
+}
+
+func (s *shard) remove(e *entry) {
+	delete(s.users, e.id)
+	s.order.Delete(e)
+	s.busiest.drop(e)
 }
 
 func (s *shard) attach(ctx actor.Context, msg *attach) {
@@ -181,7 +224,10 @@ func (s *shard) attach(ctx actor.Context, msg *attach) {
 		ctx.Send(msg.session, &refused{err: ErrBlocked, lasting: true})
 		return
 	}
-	e := s.users[msg.user]
+	e, here := s.find(ctx, msg.user)
+	if !here {
+		return
+	}
 	if e == nil {
 		e = s.add(ctx, msg.user)
 	}
@@ -200,8 +246,8 @@ func (s *shard) attach(ctx actor.Context, msg *attach) {
 }
 
 func (s *shard) detach(ctx actor.Context, msg *detach) {
-	e := s.users[msg.user]
-	if e == nil {
+	e, here := s.find(ctx, msg.user)
+	if !here || e == nil {
 		return
 	}
 	e.sessions = slices.DeleteFunc(e.sessions, msg.session.Equal)
@@ -209,13 +255,16 @@ func (s *shard) detach(ctx actor.Context, msg *detach) {
 }
 
 func (s *shard) ack(ctx actor.Context, msg *ack) {
-	if e := s.users[msg.user]; e != nil {
+	if e, here := s.find(ctx, msg.user); here && e != nil {
 		s.forward(ctx, e)
 	}
 }
 
 func (s *shard) closeUser(ctx actor.Context, msg *closeUser) {
-	e := s.users[msg.user]
+	e, here := s.find(ctx, msg.user)
+	if !here {
+		return
+	}
 	if e == nil {
 		answer(ctx, &closed{})
 		return
@@ -227,7 +276,11 @@ func (s *shard) closeUser(ctx actor.Context, msg *closeUser) {
 }
 
 func (s *shard) closeSession(ctx actor.Context, msg *closeSession) {
-	if e := s.users[msg.user]; e != nil {
+	e, here := s.find(ctx, msg.user)
+	if !here {
+		return
+	}
+	if e != nil {
 		for _, session := range e.sessions {
 			if sessionNumber(session) == msg.number {
 				ctx.Send(session, msg.close)
@@ -240,14 +293,23 @@ func (s *shard) closeSession(ctx actor.Context, msg *closeSession) {
 }
 
 func (s *shard) describeUser(ctx actor.Context, msg *describeUser) {
-	e := s.users[msg.user]
+	e, here := s.find(ctx, msg.user)
 	switch {
+	case !here:
 	case e == nil:
 		answer(ctx, &UserInfo{User: msg.user})
 	case e.state == parked:
 		answer(ctx, e.info())
 	default:
 		s.forward(ctx, e)
+	}
+}
+
+// sessionClosed notes how a session has ended. It follows its user, so that who looks
+// at the user sees it.
+func (s *shard) sessionClosed(ctx actor.Context, msg *sessionClosed) {
+	if _, here := s.find(ctx, msg.user); here {
+		s.history.add(msg.user, msg.Closing)
 	}
 }
 
@@ -271,7 +333,7 @@ func (s *shard) forward(ctx actor.Context, e *entry) {
 		default:
 			e.held = append(e.held, mailOf(ctx))
 		}
-	case leaving:
+	case leaving, departing, arriving:
 		e.held = append(e.held, mailOf(ctx))
 	case parked:
 		s.system.refuse(ctx, ctx.Sender(), ctx.Message(), ErrUnavailable)
@@ -281,7 +343,7 @@ func (s *shard) forward(ctx actor.Context, e *entry) {
 // start gives the user an actor, its sessions, and the mail that was held.
 func (s *shard) start(ctx actor.Context, e *entry) {
 	s.epoch++
-	s.next = &user{id: e.id, system: s.system, lane: uint8(s.number), awaited: slices.Clone(e.sessions)}
+	s.next = &user{id: e.id, system: s.system, home: ctx.Self(), lane: uint8(s.number), awaited: slices.Clone(e.sessions)}
 	s.next.box.Init(s.next)
 	pid, err := ctx.SpawnNamed(s.props, string(e.id)+"."+strconv.FormatUint(s.epoch, 36))
 	if err != nil {
@@ -335,6 +397,11 @@ func (s *shard) stay(ctx actor.Context, msg *stay) {
 	if e == nil || e.pid != msg.by || e.state != leaving {
 		return
 	}
+	if e.moves {
+		e.state = departing
+		ctx.Send(e.pid, msgDepart)
+		return
+	}
 	e.state = active
 	s.release(ctx, e)
 }
@@ -345,7 +412,7 @@ func (s *shard) sweep(ctx actor.Context) {
 	for _, e := range s.idle.turn() {
 		e.inWheel = false
 		switch {
-		case s.users[e.id] != e || e.state != active || len(e.sessions) > 0:
+		case s.users[e.id] != e || e.state != active || len(e.sessions) > 0: // one who has moved away is another entry
 		case s.system.now()-e.quietAt < s.system.config.IdleAfter:
 			s.wait(e) // it was busy in between
 		default:
@@ -367,7 +434,7 @@ func (s *shard) wrapUp(ctx actor.Context) {
 	s.wrapper = ctx.Sender()
 	s.wrapping = make(map[*entry]struct{})
 	for _, e := range s.users {
-		if e.state == active || e.state == leaving {
+		if e.state == active || e.state == leaving || e.state == departing {
 			s.wrapping[e] = struct{}{}
 			ctx.Request(e.pid, msgWrapUp)
 		}

@@ -29,6 +29,25 @@ var supervision = map[string]struct {
 	"session":    {actor.StopDirective, "a socket's framing cannot be trusted after a failure; the client connects again"},
 }
 
+// Level is a row of the table, for those who look.
+type Level struct {
+	Name      string
+	OnFailure string // resume, stop or restart
+	Why       string
+}
+
+// levels is the table from the root down.
+func levels() (table []Level) {
+	words := map[actor.Directive]string{
+		actor.ResumeDirective: "resume", actor.StopDirective: "stop", actor.RestartDirective: "restart",
+	}
+	for _, name := range []string{"registry", "shard", "user", "gateway", "session", "doorkeeper", "journal"} {
+		row := supervision[name]
+		table = append(table, Level{name, words[row.onFailure], row.why})
+	}
+	return table
+}
+
 // childOf names the level below the two that supervise by the table.
 var childOf = map[string]string{"registry": "shard", "gateway": "session"}
 
@@ -41,6 +60,44 @@ type Intensity struct {
 	Park     time.Duration // the first rest; each further one is twice as long
 	MaxPark  time.Duration // no rest is longer
 }
+
+// withDefaults fills in what was left zero.
+func (i Intensity) withDefaults() Intensity {
+	return Intensity{
+		Failures: or(i.Failures, 3), Window: or(i.Window, 10*time.Second),
+		Park: or(i.Park, 100*time.Millisecond), MaxPark: or(i.MaxPark, 30*time.Second),
+	}
+}
+
+func (i Intensity) validate() error {
+	for field, value := range map[string]time.Duration{"Window": i.Window, "Park": i.Park, "MaxPark": i.MaxPark} {
+		if value < time.Millisecond {
+			return fmt.Errorf("Intensity.%s is %s: give at least 1ms", field, value)
+		}
+	}
+	switch {
+	case i.Failures < 1:
+		return fmt.Errorf("Intensity.Failures is %d: give at least 1", i.Failures)
+	case i.MaxPark < i.Park:
+		return fmt.Errorf("Intensity.MaxPark is %s: give at least Park, which is %s", i.MaxPark, i.Park)
+	}
+	return nil
+}
+
+// Tune changes how often users' actors may fail and how long they are parked, from the
+// next failure on. What is zero takes the default. It returns an error, and changes
+// nothing, if a value makes no sense.
+func (s *System) Tune(i Intensity) error {
+	i = i.withDefaults()
+	if err := i.validate(); err != nil {
+		return err
+	}
+	s.intensity.Store(&i)
+	return nil
+}
+
+// Intensity is what holds now.
+func (s *System) Intensity() Intensity { return *s.intensity.Load() }
 
 // park is how long to rest after the given number of failures, or zero to go on
 // at once. The rest varies by a quarter either way, so that users which failed

@@ -30,6 +30,8 @@ type System struct {
 	watches atomic.Pointer[readers[*Watch]] // nil: nobody watches
 	traces  atomic.Pointer[readers[*Trace]] // nil: nobody is traced
 
+	scaling        atomic.Pointer[Scaling] // written by the registry
+	intensity      atomic.Pointer[Intensity]
 	registry       *actor.PID
 	gateway        *actor.PID
 	doorkeeper     *actor.PID
@@ -82,6 +84,7 @@ func New(config Config) (*System, error) {
 		journalDone:    make(chan struct{}),
 		traffic:        newTraffic(),
 	}
+	s.intensity.Store(&config.Intensity)
 	// What protoactor has to say is said by our own actors with more knowledge;
 	// a dead letter is a message to a session that has just gone.
 	quiet := slog.New(slog.DiscardHandler)
@@ -196,7 +199,7 @@ func (s *System) Send(ctx context.Context, msg *protocol.Send) (sent *protocol.S
 	if s.traced(msg.Sender, msg.Receiver) {
 		s.hopOfSend(HopRead, msg, 0, "", "")
 	}
-	return ask[*protocol.Sent](ctx, s, s.road(protocol.UserID(msg.Receiver)), msg)
+	return askUser[*protocol.Sent](ctx, s, protocol.UserID(msg.Receiver), msg)
 }
 
 // CheckSend is why Send refuses a message whoever the receiver is, or nil.
@@ -233,7 +236,7 @@ func (s *System) CloseSession(ctx context.Context, user protocol.UserID, number 
 }
 
 func (s *System) close(ctx context.Context, user protocol.UserID, msg any) (int, error) {
-	answer, err := ask[*closed](ctx, s, s.road(user), msg)
+	answer, err := askUser[*closed](ctx, s, user, msg)
 	if err != nil {
 		return 0, err
 	}
@@ -278,9 +281,12 @@ func (s *System) Stop(ctx context.Context) error {
 // wrapUp has all users hand over what is to be kept. If the time is over before, the
 // cursors that moved last are lost, and their devices get some messages again.
 func (s *System) wrapUp(ctx context.Context) {
-	for _, shard := range s.ring.Load().shards {
-		if _, err := ask[*wrappedUp](ctx, s, shard, &wrapUpShard{}); err != nil {
-			s.log.Warn("users not wrapped up", slog.String("shard", shard.GetId()), slog.Any("error", err))
+	if _, err := ask[*halted](ctx, s, s.registry, &halt{}); err != nil {
+		s.log.Warn("users are on the way to another shard", slog.Any("error", err))
+	}
+	for _, shard := range s.ring.Load().all() {
+		if _, err := askShard[*wrappedUp](ctx, s, shard, &wrapUpShard{}); err != nil && !errors.Is(err, errGivenUp) {
+			s.log.Warn("users not wrapped up", slog.String("shard", shard.pid.GetId()), slog.Any("error", err))
 			return
 		}
 	}
@@ -298,8 +304,12 @@ func (s *System) storeTrouble(what string, user protocol.UserID, err error) {
 	}
 }
 
-// road is the shard of a user.
-func (s *System) road(user protocol.UserID) *actor.PID { return s.ring.Load().shard(user) }
+// post puts a message on the one road to a user. Messages of one goroutine arrive in the
+// order in which it posted them, also while the user moves to another shard.
+func (s *System) post(user protocol.UserID, message any) {
+	for !s.ring.Load().post(user, message) { // at most once for each step of a change of the number of shards
+	}
+}
 
 // after has the actor sent a message when the time is over.
 func (s *System) after(d time.Duration, to *actor.PID, msg any) *time.Timer {

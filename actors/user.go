@@ -17,12 +17,13 @@ import (
 //
 // It exists while the user has a session or mail in motion. Its shard is its
 // parent and the only one that sends to it, besides the journal, which answers; it
-// keeps no address but those of its sessions, so that a new one can take its place
-// at any time.
+// keeps no address but those of its sessions and of its shard, so that a new one can
+// take its place at any time.
 type user struct {
 	id     protocol.UserID
 	system *System
 	self   *actor.PID
+	home   *actor.PID // the shard that has started it
 	box    mailbox.Mailbox
 
 	// The inbox. What has a number above head waits for its commit.
@@ -54,6 +55,7 @@ type user struct {
 	lane     uint8   // where it adds to the system's traffic
 	quiet    bool    // told the shard that there is nothing to do
 	leaving  bool    // asked to leave, not yet answered
+	departs  bool    // to another shard, as soon as all is settled
 	retrying bool    // a retry is on its way
 	chores   []chore // for operators, to be handed over
 	putOff   bool    // moves wait for it
@@ -91,6 +93,8 @@ func (u *user) Receive(ctx actor.Context) {
 		u.rest()
 	case *mayLeave:
 		u.mayLeave(ctx)
+	case *depart:
+		u.departs = true // when the mailbox has drained
 
 	case *committed:
 		u.committed(msg)
@@ -338,6 +342,10 @@ func (u *user) describe(ctx actor.Context) {
 func (u *user) Drained() {
 	u.time = 0
 	u.handOver()
+	if u.departs {
+		u.depart()
+		return
+	}
 	if !u.quiet && u.idle() {
 		u.quiet = true
 		u.root().Send(u.shard(), &quiet{u.id, u.self})
@@ -370,6 +378,23 @@ func (u *user) mayLeave(ctx actor.Context) {
 	ctx.Stop(ctx.Self())
 }
 
+// depart ends the actor when the journal has answered for all that it had handed over.
+// While the store fails there is nothing to wait for; the next actor finds out from the
+// store what is kept, as after a failure.
+func (u *user) depart() {
+	if u.settled() || u.troubled() {
+		u.root().Stop(u.self)
+	}
+}
+
+// settled is whether all that is to be kept is kept, so that the next actor may begin.
+func (u *user) settled() bool {
+	return !u.troubled() && u.commits == 0 && len(u.fresh) == 0 && len(u.chores) == 0 && !u.dirty()
+}
+
+// troubled is whether it waits for the store to work again.
+func (u *user) troubled() bool { return u.fate != nil || u.broken != nil || u.putOff }
+
 // retryLater has the user look at the store again after a while.
 func (u *user) retryLater() {
 	if !u.retrying {
@@ -401,4 +426,4 @@ func (u *user) wrapUp(ctx actor.Context) {
 
 func (u *user) root() *actor.RootContext { return u.system.root }
 
-func (u *user) shard() *actor.PID { return u.system.road(u.id) }
+func (u *user) shard() *actor.PID { return u.home }

@@ -158,7 +158,7 @@ var published = map[EventKind]func(w *world){
 		if e := w.one(watch, ActorFailed); e.Code != protocol.CodeInternal || e.Shard != -1 || !strings.Contains(e.Reason, "gateway/") {
 			w.Errorf("%+v", e)
 		}
-		w.system.root.Send(w.system.road("bob"), &attach{user: "bob"}) // without a session: the shard survives it
+		w.system.root.Send(w.system.ring.Load().road("bob").pid, &attach{user: "bob"}) // without a session: the shard survives it
 		if e := w.one(watch, ActorFailed); !strings.Contains(e.Reason, "registry/") {
 			w.Errorf("%+v", e)
 		}

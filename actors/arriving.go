@@ -1,0 +1,109 @@
+package actors
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"callboard/protocol"
+)
+
+// How a shard gets users when the number of shards changes. The first message for a user
+// may come before the user does. It waits, with all that follow, for the word of the
+// shard that had the user: a handover, or that there is nothing to hand over. That word
+// is behind all that the same senders had sent there before.
+
+// find is what the shard knows of a user, or nil. It returns false when the message at
+// hand has been put aside, because the user may still be on the way to here.
+func (s *shard) find(ctx actor.Context, user protocol.UserID) (e *entry, here bool) {
+	e = s.users[user]
+	switch {
+	case e != nil && e.state != arriving:
+		return e, true
+	case e != nil:
+		e.held = append(e.held, mailOf(ctx))
+		return nil, false
+	case s.moving == nil:
+		return nil, true
+	}
+	last := s.lastShard(user)
+	if last == nil {
+		return nil, true
+	}
+	e = &entry{id: user, state: arriving}
+	e.held = append(e.held, mailOf(ctx))
+	s.insert(e)
+	ctx.Send(last, &claim{user: user, by: ctx.Self()})
+	return nil, false
+}
+
+// lastShard is the other shard that may have a user whom this one does not know, or nil.
+func (s *shard) lastShard(user protocol.UserID) *actor.PID {
+	m := s.moving
+	h := hashOf(user)
+	last := placeOf(h, len(m.from))
+	if last == s.number || sliceOf(h) < m.settled || user == m.known {
+		return nil
+	}
+	return m.from[last].pid
+}
+
+// take gets a user from the shard that had the user.
+func (s *shard) take(ctx actor.Context, msg *handover) {
+	var waiting []any
+	if here := s.users[msg.entry.id]; here != nil {
+		if here.state != arriving {
+			panic("user " + string(here.id) + " is in two shards")
+		}
+		waiting = here.held
+		s.remove(here)
+	}
+	given := *msg.entry
+	e := &given
+	s.insert(e)
+	if e.state == parked {
+		s.parked++
+		s.system.after(max(0, e.quietAt-s.system.now()), ctx.Self(), &unpark{e.id})
+	} else {
+		s.start(ctx, e)
+	}
+	s.replay(ctx, waiting)
+}
+
+// absent: there was nothing to hand over.
+func (s *shard) absent(ctx actor.Context, msg *absent) {
+	e := s.users[msg.user]
+	if e == nil || e.state != arriving {
+		return // the user has come all the same, before the question
+	}
+	s.remove(e)
+	s.moving.known = msg.user
+	s.replay(ctx, e.held)
+	s.moving.known = ""
+}
+
+// replay handles messages that were put aside, as if they came now.
+func (s *shard) replay(ctx actor.Context, mail []any) {
+	for _, m := range mail {
+		s.handle(replayed{ctx, m})
+	}
+}
+
+// replayed is the context of a message that was put aside.
+type replayed struct {
+	actor.Context
+	mail any
+}
+
+// Message implements actor.Context.
+func (r replayed) Message() any {
+	message, _ := restore(r.mail)
+	return message
+}
+
+// Sender implements actor.Context.
+func (r replayed) Sender() *actor.PID {
+	_, sender := restore(r.mail)
+	return sender
+}
+
+// Forward implements actor.Context.
+func (r replayed) Forward(to *actor.PID) { r.Send(to, r.mail) }

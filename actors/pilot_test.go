@@ -1,0 +1,117 @@
+package actors
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// see has the pilot look n times at the same, ten seconds apart, and returns the number of
+// shards there is then and what was said for the last change.
+func (p *pilot) see(n int, clock *time.Duration, s sight) (shards int, why string) {
+	shards = s.shards
+	for range n {
+		*clock += weighEvery
+		s.now, s.shards = *clock, shards
+		if to, reason := p.decide(s); to != 0 {
+			shards, why = to, reason
+		}
+	}
+	return shards, why
+}
+
+func TestPilotFollowsProcessorsUsersAndQueues(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		sight  sight
+		looks  int
+		shards int
+		why    string
+	}{
+		{"all is well", sight{shards: 16, cores: 8}, 1000, 16, ""},
+		{"more processors", sight{shards: 4, cores: 8}, growAfter, 16, "8 processors"},
+		{"a look too few", sight{shards: 4, cores: 8}, growAfter - 1, 4, ""},
+		{"not much more", sight{shards: 12, cores: 8}, 1000, 12, ""},
+		{"never fewer than a few", sight{shards: 4, cores: 1}, 1000, 4, ""},
+		{"far too many", sight{shards: 64, cores: 8}, shrinkAfter, 16, "8 processors"},
+		{"far too many, for a while", sight{shards: 64, cores: 8}, shrinkAfter - 1, 64, ""},
+		{"a few too many", sight{shards: 17, cores: 8}, 1000, 17, ""},
+		{"many users", sight{shards: 16, cores: 8, users: 3_000_000}, growAfter, 64, "3000000 users"},
+		{"long queues", sight{shards: 16, cores: 8, waiting: 16*crowded + 1}, growAfter, 32, "messages wait in 16 shards"},
+		{"queues that are not long", sight{shards: 16, cores: 8, waiting: 16 * crowded}, 1000, 16, ""},
+		{"long queues do not help for ever", sight{shards: 16, cores: 8, waiting: 1 << 30}, 1000, 64, "messages wait"},
+		{"the most there can be", sight{shards: 4096, cores: 8192, users: 1 << 40}, 1000, 4096, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var clock time.Duration
+			shards, why := (&pilot{}).see(test.looks, &clock, test.sight)
+			if shards != test.shards || !strings.Contains(why, test.why) || (test.why == "") != (why == "") {
+				t.Errorf("%d shards, %q; want %d, %q", shards, why, test.shards, test.why)
+			}
+		})
+	}
+}
+
+// A load that comes and goes does not have the users move to and fro.
+func TestPilotIsCalm(t *testing.T) {
+	var clock time.Duration
+	p, changes, shards := &pilot{}, 0, 16
+	for range 24 { // hours, each with a busy minute
+		for _, s := range []sight{{cores: 8, waiting: 1 << 20}, {cores: 8}} {
+			looks := 6
+			if s.waiting == 0 {
+				looks = 354
+			}
+			for range looks {
+				s.shards = shards
+				to, _ := p.see(1, &clock, s)
+				if to != shards {
+					shards = to
+					changes++
+				}
+			}
+		}
+	}
+	if changes > 2*24 || shards != 16 {
+		t.Errorf("%d changes in a day, and %d shards in the end", changes, shards)
+	}
+	p, changes = &pilot{}, 0
+	for i := range 10_000 { // a load that is there at every other look
+		s := sight{shards: 16, cores: 8, waiting: i % 2 << 20}
+		if to, _ := p.see(1, &clock, s); to != 16 {
+			changes++
+		}
+	}
+	if changes > 0 {
+		t.Errorf("%d changes for a load that never lasts", changes)
+	}
+}
+
+func TestNumberOfShardsFollowsTheProcessors(t *testing.T) {
+	var cores atomic.Int32
+	cores.Store(2)
+	config := Config{Shards: 4, AutoScale: true, PingInterval: time.Hour, hooks: hooks{cores: func() int { return int(cores.Load()) }}}
+	inBubble(t, config, func(w *world) {
+		cores.Store(2)
+		bob := w.connect("bob")
+		time.Sleep(time.Hour)
+		if got := w.system.Scaling(); got.To != 4 {
+			t.Errorf("two processors have %+v", got)
+		}
+		cores.Store(16)
+		time.Sleep(2 * time.Minute)
+		if got := w.system.Scaling(); got.To != 32 || got.Phase != Settled || got.Why != "auto: 16 processors" {
+			t.Errorf("16 processors have %+v", got)
+		}
+		w.mail("bob", 1)
+		if got := bob.conn.contents(); len(got) != 1 {
+			t.Errorf("bob got %q", got)
+		}
+		cores.Store(2)
+		time.Sleep(time.Hour)
+		if got := w.system.Scaling(); got.To != 4 {
+			t.Errorf("two processors have %+v in the end", got)
+		}
+	})
+}

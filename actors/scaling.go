@@ -1,0 +1,199 @@
+package actors
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// How the registry changes the number of shards while messages flow. It leads the shards
+// through it, one phase after the other; each begins when all shards have answered for
+// the last. The users move a few slices at a time, so that most of them notice nothing
+// while some are on the way.
+//
+//	preparing   the shards count who will move; there are the new shards already
+//	moving      for each step: a ring with a higher bound, then the turn for all shards
+//	settling    the last ring; the shards forget the old one
+//	ending      the shards that have no users any more stop
+
+// maxAway is about how many users are on the way at once.
+const maxAway = 256
+
+// rescaling is a change of the number that is under way.
+type rescaling struct {
+	from, to []road
+	all      []road // the more of the two
+	bound    uint32 // of the step at hand
+	width    uint32 // of a step, in slices
+	waits    int    // for so many answers
+	state    Scaling
+	failed   []uint64 // by the shards that are given up
+}
+
+// scale begins to change the number of shards.
+func (r *registry) scale(ctx actor.Context, msg *scale) {
+	now := *r.system.scaling.Load()
+	switch {
+	case r.scaling == nil && msg.shards == len(r.shards), r.scaling != nil && msg.shards == now.To:
+		answer(ctx, &now)
+		return
+	case r.scaling != nil:
+		answer(ctx, &scalingRefused{now})
+		return
+	case r.halting:
+		answer(ctx, ErrDraining)
+		return
+	}
+	r.scales++
+	from, to := r.shards, r.shards[:min(msg.shards, len(r.shards)):min(msg.shards, len(r.shards))]
+	for number := len(to); number < msg.shards; number++ {
+		to = append(to, r.spawn(ctx, number, msg.shards))
+	}
+	r.scaling = &rescaling{
+		from: from, to: to, all: from,
+		state: Scaling{From: len(from), To: len(to), Phase: Preparing, Began: time.Now(), Why: msg.why},
+	}
+	if len(to) > len(from) {
+		r.scaling.all = to
+	}
+	r.system.log.Info("number of shards changes", slog.Int("from", len(from)), slog.Int("to", len(to)), slog.String("why", msg.why))
+	r.publish()
+	r.tellAll(ctx, &prepare{from: from, to: len(to)})
+	state := r.scaling.state
+	answer(ctx, &state)
+}
+
+// tellAll tells all shards, and waits for as many answers.
+func (r *registry) tellAll(ctx actor.Context, msg any) {
+	r.scaling.waits = len(r.scaling.all)
+	for _, road := range r.scaling.all {
+		ctx.Send(road.pid, msg)
+	}
+}
+
+// answered notes one answer, and returns whether it was the last.
+func (r *registry) answered() bool {
+	r.scaling.waits--
+	return r.scaling.waits == 0
+}
+
+func (r *registry) prepared(ctx actor.Context, msg *prepared) {
+	s := r.scaling
+	s.state.ToMove += msg.users
+	if !r.answered() {
+		return
+	}
+	s.state.Phase = Moving
+	s.width = uint32(max(1, ringSlices/(1+s.state.ToMove/or(r.system.config.hooks.maxAway, maxAway))))
+	r.step(ctx)
+}
+
+// step has the users of the next slices move.
+func (r *registry) step(ctx actor.Context) {
+	s := r.scaling
+	r.publish()
+	if r.halting {
+		r.halted(ctx)
+		return
+	}
+	last := s.bound
+	s.bound = min(s.bound+s.width, ringSlices)
+	next := &ring{version: r.system.ring.Load().version + 1, shards: s.to, from: s.from, bound: s.bound}
+	r.system.ring.Store(next) // before the turns: see mailbox.Gated
+	s.waits = len(s.all)
+	for i, road := range s.all {
+		msg := &turn{ring: next, settled: last}
+		if i < len(s.from) {
+			road.box.Turn(next.version, msg)
+		} else {
+			ctx.Send(road.pid, msg)
+		}
+	}
+}
+
+func (r *registry) turned(ctx actor.Context, msg *turned) {
+	s := r.scaling
+	s.state.Moved += msg.users
+	switch {
+	case !r.answered():
+	case s.bound < ringSlices:
+		r.step(ctx)
+	default:
+		s.state.Phase = Settling
+		r.publish()
+		r.system.ring.Store(&ring{version: r.system.ring.Load().version + 1, shards: s.to})
+		r.tellAll(ctx, &settle{shards: len(s.to)})
+	}
+}
+
+func (r *registry) settled(ctx actor.Context, msg *shardSettled) {
+	s := r.scaling
+	if msg.failed > 0 {
+		s.failed = append(s.failed, msg.failed)
+	}
+	if !r.answered() {
+		return
+	}
+	for i, failed := range s.failed { // so that the sum stays what it was
+		ctx.Send(s.to[i%len(s.to)].pid, &inherit{failed})
+	}
+	s.state.Phase = Ending
+	r.publish()
+	given := s.all[len(s.to):]
+	s.waits = len(given)
+	for _, road := range given {
+		road.box.Seal()
+		ctx.Poison(road.pid) // behind what it has been asked
+	}
+	if s.waits == 0 {
+		r.scaled(ctx)
+	}
+}
+
+// shardEnded: one that was given up, or the node stops.
+func (r *registry) shardEnded(ctx actor.Context, _ *actor.Terminated) {
+	if r.scaling != nil && r.scaling.state.Phase == Ending && r.answered() {
+		r.scaled(ctx)
+	}
+}
+
+// scaled ends the change.
+func (r *registry) scaled(ctx actor.Context) {
+	s := r.scaling
+	r.shards, r.scaling = s.to, nil
+	s.state.Phase, s.state.Took = Settled, time.Since(s.state.Began)
+	r.system.scaling.Store(&s.state)
+	r.system.log.Info("number of shards has changed", slog.Int("from", s.state.From), slog.Int("to", s.state.To),
+		slog.Int("moved", s.state.Moved), slog.Duration("took", s.state.Took))
+	if keep := r.system.config.KeepShards; keep != nil {
+		if err := keep(len(r.shards)); err != nil {
+			r.system.log.Warn("number of shards not kept: the next start is with another", slog.Any("error", err))
+		}
+	}
+	r.halted(ctx)
+}
+
+// publish lets those see how far it is who ask from outside.
+func (r *registry) publish() {
+	state := r.scaling.state
+	state.Took = time.Since(state.Began)
+	r.system.scaling.Store(&state)
+}
+
+// halt has nobody set out any more, for the node stops.
+func (r *registry) halt(ctx actor.Context) {
+	r.halting = true
+	r.halters = append(r.halters, ctx.Sender())
+	if s := r.scaling; s == nil || s.state.Phase == Preparing {
+		r.halted(ctx)
+	}
+}
+
+// halted: nobody is on the way.
+func (r *registry) halted(ctx actor.Context) {
+	for _, waits := range r.halters {
+		ctx.Send(waits, &halted{})
+	}
+	r.halters = nil
+}
