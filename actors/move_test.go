@@ -238,7 +238,9 @@ func TestUserWhoIsLeavingMovesWithTheMailThatIsHeld(t *testing.T) {
 				if got := w.store.contents(bob); !slices.Equal(got, []string{"1", "2", "3"}) {
 					t.Errorf("%s has %q, alice was told %v", bob, got, alice.codes())
 				}
-				if got := w.connect(bob).conn.contents(); gated == "goes" && !slices.Equal(got, []string{"1", "2", "3"}) {
+				peer := w.connect(bob)
+				synctest.Wait()
+				if got := peer.conn.contents(); gated == "goes" && !slices.Equal(got, []string{"1", "2", "3"}) {
 					t.Errorf("%s got %q", bob, got)
 				}
 				if got := alice.link.credits.Load(); got != 8 {

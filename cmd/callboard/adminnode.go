@@ -13,53 +13,6 @@ import (
 	"callboard/transport/admin/adminv1"
 )
 
-func newTree() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "tree",
-		Short:   "Look at the supervision tree of a running service",
-		Example: "  callboard tree show",
-
-		SuggestionsMinimumDistance: 2,
-
-		Args: unknownCommand,
-		RunE: help,
-	}
-	var o callerOptions
-	show := &cobra.Command{
-		Use:     "show",
-		Short:   "Show the tree down to the shards, with counts and queues",
-		Example: "  callboard tree show\n  callboard tree show -o json",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return showTree(cmd, &o) },
-	}
-	o.reportWatched(show)
-	cmd.AddCommand(show)
-	return cmd
-}
-
-func showTree(cmd *cobra.Command, o *callerOptions) error {
-	return o.show(cmd, func(ctx context.Context, client adminv1.AdminServiceClient) (proto.Message, func(*table), error) {
-		tree, err := client.GetTree(ctx, &adminv1.GetTreeRequest{})
-		return tree, func(t *table) { tableOfTree(t, tree) }, err
-	})
-}
-
-func tableOfTree(t *table, tree *adminv1.GetTreeResponse) {
-	t.head("ACTOR\tBELOW IT\tPARKED\tFAILURES\tQUEUED\tSTATE")
-	t.row("registry\t%d shards\t\t\t\t", len(tree.Shards))
-	for _, s := range tree.Shards {
-		t.row("  shard %d\t%d users\t%s\t%s\t%d\t", s.Number, s.Users, countWord(s.Parked), countWord(s.Failures), s.Queued)
-	}
-	state := "open"
-	if tree.Gateway.Draining {
-		state = stateWord("draining")
-	}
-	t.row("gateway\t%d sessions\t\t\t\t%s", tree.Gateway.Sessions, state)
-	if tree.Journal.Present {
-		t.row("journal\t\t\t\t%d\t%s", tree.Journal.Queued, working(tree.Journal.Trouble))
-	}
-}
-
 // working is how a store is that has this trouble.
 func working(trouble string) string {
 	if trouble == "" {

@@ -41,6 +41,7 @@ var rules = map[string]rule{
 	adminv1.AdminServiceWatchProcedure:        {Viewer, false},
 	adminv1.AdminServiceTraceProcedure:        {Operator, true},
 	adminv1.AdminServiceGetLoadProcedure:      {Viewer, false},
+	adminv1.AdminServiceScaleTreeProcedure:    {Admin, true},
 
 	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      {Viewer, false},
 	"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": {Viewer, false},

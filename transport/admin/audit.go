@@ -75,6 +75,8 @@ func target(request any) string {
 		return "node"
 	case *adminv1.TraceRequest:
 		return fmt.Sprintf("user=%q contents=%t", clip(m.User), m.Contents)
+	case *adminv1.ScaleTreeRequest:
+		return fmt.Sprintf("shards=%d", m.Shards)
 	}
 	return ""
 }

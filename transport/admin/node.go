@@ -21,6 +21,10 @@ func (s *Server) GetTree(ctx context.Context, _ *adminv1.GetTreeRequest) (*admin
 		Journal: &adminv1.Journal{
 			Present: tree.Journal.Present, Queued: uint32(tree.Journal.Waiting), Trouble: trouble(tree.Journal.Trouble),
 		},
+		Scaling: scalingOf(tree.Scaling), AutoScale: tree.AutoScale, Intensity: intensityOf(tree.Intensity),
+	}
+	for _, level := range tree.Levels {
+		response.Levels = append(response.Levels, &adminv1.Level{Name: level.Name, OnFailure: level.OnFailure, Why: level.Why})
 	}
 	for _, shard := range tree.Shards {
 		response.Shards = append(response.Shards, &adminv1.Shard{

@@ -23,6 +23,7 @@ const (
 
 	codeTooManyBroadcasts = protocol.ErrorCode("too_many_broadcasts")
 	codeTimeIsUp          = protocol.ErrorCode("time_is_up")
+	codeScaling           = protocol.ErrorCode("scaling")
 )
 
 // refusal is an error with what went wrong, the code for programs and what to do.

@@ -85,6 +85,8 @@ const (
 	AdminServiceTraceProcedure = "/callboard.admin.v1.AdminService/Trace"
 	// AdminServiceGetLoadProcedure is the fully-qualified name of the AdminService's GetLoad RPC.
 	AdminServiceGetLoadProcedure = "/callboard.admin.v1.AdminService/GetLoad"
+	// AdminServiceScaleTreeProcedure is the fully-qualified name of the AdminService's ScaleTree RPC.
+	AdminServiceScaleTreeProcedure = "/callboard.admin.v1.AdminService/ScaleTree"
 )
 
 // AdminServiceClient is a client for the callboard.admin.v1.AdminService service.
@@ -138,6 +140,11 @@ type AdminServiceClient interface {
 	Trace(context.Context, *TraceRequest) (*connect.ServerStreamForClient[TraceResponse], error)
 	// GetLoad says how much passes, and who is sent the most. viewer.
 	GetLoad(context.Context, *GetLoadRequest) (*GetLoadResponse, error)
+	// ScaleTree changes the number of shards, and streams how far that is, until it is
+	// settled or the time of a call is over. To ask again for the same number goes on
+	// with the stream; another number is refused until the first is settled. A caller
+	// that goes away changes nothing. admin.
+	ScaleTree(context.Context, *ScaleTreeRequest) (*connect.ServerStreamForClient[ScaleTreeResponse], error)
 }
 
 // NewAdminServiceClient constructs a client for the callboard.admin.v1.AdminService service. By
@@ -265,6 +272,12 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(adminServiceMethods.ByName("GetLoad")),
 			connect.WithClientOptions(opts...),
 		),
+		scaleTree: connect.NewClient[ScaleTreeRequest, ScaleTreeResponse](
+			httpClient,
+			baseURL+AdminServiceScaleTreeProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("ScaleTree")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -289,6 +302,7 @@ type adminServiceClient struct {
 	watch        *connect.Client[WatchRequest, WatchResponse]
 	trace        *connect.Client[TraceRequest, TraceResponse]
 	getLoad      *connect.Client[GetLoadRequest, GetLoadResponse]
+	scaleTree    *connect.Client[ScaleTreeRequest, ScaleTreeResponse]
 }
 
 // Send calls callboard.admin.v1.AdminService.Send.
@@ -450,6 +464,11 @@ func (c *adminServiceClient) GetLoad(ctx context.Context, req *GetLoadRequest) (
 	return nil, err
 }
 
+// ScaleTree calls callboard.admin.v1.AdminService.ScaleTree.
+func (c *adminServiceClient) ScaleTree(ctx context.Context, req *ScaleTreeRequest) (*connect.ServerStreamForClient[ScaleTreeResponse], error) {
+	return c.scaleTree.CallServerStream(ctx, connect.NewRequest(req))
+}
+
 // AdminServiceHandler is an implementation of the callboard.admin.v1.AdminService service.
 type AdminServiceHandler interface {
 	// Send puts a message into an inbox, and answers when it is kept. operator.
@@ -501,6 +520,11 @@ type AdminServiceHandler interface {
 	Trace(context.Context, *TraceRequest, *connect.ServerStream[TraceResponse]) error
 	// GetLoad says how much passes, and who is sent the most. viewer.
 	GetLoad(context.Context, *GetLoadRequest) (*GetLoadResponse, error)
+	// ScaleTree changes the number of shards, and streams how far that is, until it is
+	// settled or the time of a call is over. To ask again for the same number goes on
+	// with the stream; another number is refused until the first is settled. A caller
+	// that goes away changes nothing. admin.
+	ScaleTree(context.Context, *ScaleTreeRequest, *connect.ServerStream[ScaleTreeResponse]) error
 }
 
 // NewAdminServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -624,6 +648,12 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(adminServiceMethods.ByName("GetLoad")),
 		connect.WithHandlerOptions(opts...),
 	)
+	adminServiceScaleTreeHandler := connect.NewServerStreamHandlerSimple(
+		AdminServiceScaleTreeProcedure,
+		svc.ScaleTree,
+		connect.WithSchema(adminServiceMethods.ByName("ScaleTree")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/callboard.admin.v1.AdminService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case AdminServiceSendProcedure:
@@ -664,6 +694,8 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 			adminServiceTraceHandler.ServeHTTP(w, r)
 		case AdminServiceGetLoadProcedure:
 			adminServiceGetLoadHandler.ServeHTTP(w, r)
+		case AdminServiceScaleTreeProcedure:
+			adminServiceScaleTreeHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -747,4 +779,8 @@ func (UnimplementedAdminServiceHandler) Trace(context.Context, *TraceRequest, *c
 
 func (UnimplementedAdminServiceHandler) GetLoad(context.Context, *GetLoadRequest) (*GetLoadResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.GetLoad is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) ScaleTree(context.Context, *ScaleTreeRequest, *connect.ServerStream[ScaleTreeResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.ScaleTree is not implemented"))
 }

@@ -342,7 +342,8 @@ func (x *ListUsersResponse) GetNextPageToken() string {
 type User struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	User  string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	// active, leaving, recovering, fencing or parked; empty if the user has no actor.
+	// active, leaving, recovering, fencing or parked; departing or arriving on the way to
+	// another shard; empty if the user has no actor.
 	State    string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
 	Shard    uint32 `protobuf:"varint,3,opt,name=shard,proto3" json:"shard,omitempty"`
 	Sessions uint32 `protobuf:"varint,4,opt,name=sessions,proto3" json:"sessions,omitempty"`
@@ -1311,10 +1312,17 @@ func (*GetTreeRequest) Descriptor() ([]byte, []int) {
 }
 
 type GetTreeResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Gateway       *Gateway               `protobuf:"bytes,1,opt,name=gateway,proto3" json:"gateway,omitempty"`
-	Shards        []*Shard               `protobuf:"bytes,2,rep,name=shards,proto3" json:"shards,omitempty"`
-	Journal       *Journal               `protobuf:"bytes,3,opt,name=journal,proto3" json:"journal,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Gateway *Gateway               `protobuf:"bytes,1,opt,name=gateway,proto3" json:"gateway,omitempty"`
+	Shards  []*Shard               `protobuf:"bytes,2,rep,name=shards,proto3" json:"shards,omitempty"`
+	Journal *Journal               `protobuf:"bytes,3,opt,name=journal,proto3" json:"journal,omitempty"`
+	// The last change of the number of shards, or the one under way.
+	Scaling *Scaling `protobuf:"bytes,4,opt,name=scaling,proto3" json:"scaling,omitempty"`
+	// Whether the number follows the processors and the load.
+	AutoScale bool       `protobuf:"varint,5,opt,name=auto_scale,json=autoScale,proto3" json:"auto_scale,omitempty"`
+	Intensity *Intensity `protobuf:"bytes,6,opt,name=intensity,proto3" json:"intensity,omitempty"`
+	// What happens when an actor fails, from the root down.
+	Levels        []*Level `protobuf:"bytes,7,rep,name=levels,proto3" json:"levels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1366,6 +1374,34 @@ func (x *GetTreeResponse) GetShards() []*Shard {
 func (x *GetTreeResponse) GetJournal() *Journal {
 	if x != nil {
 		return x.Journal
+	}
+	return nil
+}
+
+func (x *GetTreeResponse) GetScaling() *Scaling {
+	if x != nil {
+		return x.Scaling
+	}
+	return nil
+}
+
+func (x *GetTreeResponse) GetAutoScale() bool {
+	if x != nil {
+		return x.AutoScale
+	}
+	return false
+}
+
+func (x *GetTreeResponse) GetIntensity() *Intensity {
+	if x != nil {
+		return x.Intensity
+	}
+	return nil
+}
+
+func (x *GetTreeResponse) GetLevels() []*Level {
+	if x != nil {
+		return x.Levels
 	}
 	return nil
 }
@@ -4047,6 +4083,334 @@ func (x *BusyUser) GetOverMs() uint64 {
 	return 0
 }
 
+type ScaleTreeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 4096.
+	Shards        uint32 `protobuf:"varint,1,opt,name=shards,proto3" json:"shards,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScaleTreeRequest) Reset() {
+	*x = ScaleTreeRequest{}
+	mi := &file_admin_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScaleTreeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScaleTreeRequest) ProtoMessage() {}
+
+func (x *ScaleTreeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScaleTreeRequest.ProtoReflect.Descriptor instead.
+func (*ScaleTreeRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *ScaleTreeRequest) GetShards() uint32 {
+	if x != nil {
+		return x.Shards
+	}
+	return 0
+}
+
+type ScaleTreeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Scaling       *Scaling               `protobuf:"bytes,1,opt,name=scaling,proto3" json:"scaling,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScaleTreeResponse) Reset() {
+	*x = ScaleTreeResponse{}
+	mi := &file_admin_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScaleTreeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScaleTreeResponse) ProtoMessage() {}
+
+func (x *ScaleTreeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScaleTreeResponse.ProtoReflect.Descriptor instead.
+func (*ScaleTreeResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *ScaleTreeResponse) GetScaling() *Scaling {
+	if x != nil {
+		return x.Scaling
+	}
+	return nil
+}
+
+// Scaling is a change of the number of shards.
+type Scaling struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Both are the number there is, if it has never changed.
+	From uint32 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
+	To   uint32 `protobuf:"varint,2,opt,name=to,proto3" json:"to,omitempty"`
+	// preparing, moving, settling, ending or settled.
+	Phase string `protobuf:"bytes,3,opt,name=phase,proto3" json:"phase,omitempty"`
+	// Users that have moved.
+	Moved uint64 `protobuf:"varint,4,opt,name=moved,proto3" json:"moved,omitempty"`
+	// How many there were to be when it began.
+	ToMove  uint64 `protobuf:"varint,5,opt,name=to_move,json=toMove,proto3" json:"to_move,omitempty"`
+	BeganMs int64  `protobuf:"varint,6,opt,name=began_ms,json=beganMs,proto3" json:"began_ms,omitempty"`
+	TookMs  uint64 `protobuf:"varint,7,opt,name=took_ms,json=tookMs,proto3" json:"took_ms,omitempty"`
+	// Who asked for it, or why the service did it by itself.
+	Why           string `protobuf:"bytes,8,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Scaling) Reset() {
+	*x = Scaling{}
+	mi := &file_admin_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Scaling) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Scaling) ProtoMessage() {}
+
+func (x *Scaling) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Scaling.ProtoReflect.Descriptor instead.
+func (*Scaling) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *Scaling) GetFrom() uint32 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *Scaling) GetTo() uint32 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *Scaling) GetPhase() string {
+	if x != nil {
+		return x.Phase
+	}
+	return ""
+}
+
+func (x *Scaling) GetMoved() uint64 {
+	if x != nil {
+		return x.Moved
+	}
+	return 0
+}
+
+func (x *Scaling) GetToMove() uint64 {
+	if x != nil {
+		return x.ToMove
+	}
+	return 0
+}
+
+func (x *Scaling) GetBeganMs() int64 {
+	if x != nil {
+		return x.BeganMs
+	}
+	return 0
+}
+
+func (x *Scaling) GetTookMs() uint64 {
+	if x != nil {
+		return x.TookMs
+	}
+	return 0
+}
+
+func (x *Scaling) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+// Intensity is how often a user's actor may fail before it is parked, and for how long.
+type Intensity struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// So many failures within the window are answered with a new actor at once.
+	Failures uint32 `protobuf:"varint,1,opt,name=failures,proto3" json:"failures,omitempty"`
+	WindowMs uint64 `protobuf:"varint,2,opt,name=window_ms,json=windowMs,proto3" json:"window_ms,omitempty"`
+	// The first rest; each further one is twice as long.
+	ParkMs        uint64 `protobuf:"varint,3,opt,name=park_ms,json=parkMs,proto3" json:"park_ms,omitempty"`
+	MaxParkMs     uint64 `protobuf:"varint,4,opt,name=max_park_ms,json=maxParkMs,proto3" json:"max_park_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Intensity) Reset() {
+	*x = Intensity{}
+	mi := &file_admin_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Intensity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Intensity) ProtoMessage() {}
+
+func (x *Intensity) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Intensity.ProtoReflect.Descriptor instead.
+func (*Intensity) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *Intensity) GetFailures() uint32 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *Intensity) GetWindowMs() uint64 {
+	if x != nil {
+		return x.WindowMs
+	}
+	return 0
+}
+
+func (x *Intensity) GetParkMs() uint64 {
+	if x != nil {
+		return x.ParkMs
+	}
+	return 0
+}
+
+func (x *Intensity) GetMaxParkMs() uint64 {
+	if x != nil {
+		return x.MaxParkMs
+	}
+	return 0
+}
+
+// Level is what happens when an actor of a kind fails.
+type Level struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// resume, stop or restart.
+	OnFailure     string `protobuf:"bytes,2,opt,name=on_failure,json=onFailure,proto3" json:"on_failure,omitempty"`
+	Why           string `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Level) Reset() {
+	*x = Level{}
+	mi := &file_admin_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Level) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Level) ProtoMessage() {}
+
+func (x *Level) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Level.ProtoReflect.Descriptor instead.
+func (*Level) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *Level) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Level) GetOnFailure() string {
+	if x != nil {
+		return x.OnFailure
+	}
+	return ""
+}
+
+func (x *Level) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
 var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
@@ -4142,11 +4506,16 @@ const file_admin_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"*\n" +
 	"\x14CloseSessionResponse\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\"\x10\n" +
-	"\x0eGetTreeRequest\"\xb2\x01\n" +
+	"\x0eGetTreeRequest\"\xf8\x02\n" +
 	"\x0fGetTreeResponse\x125\n" +
 	"\agateway\x18\x01 \x01(\v2\x1b.callboard.admin.v1.GatewayR\agateway\x121\n" +
 	"\x06shards\x18\x02 \x03(\v2\x19.callboard.admin.v1.ShardR\x06shards\x125\n" +
-	"\ajournal\x18\x03 \x01(\v2\x1b.callboard.admin.v1.JournalR\ajournal\"A\n" +
+	"\ajournal\x18\x03 \x01(\v2\x1b.callboard.admin.v1.JournalR\ajournal\x125\n" +
+	"\ascaling\x18\x04 \x01(\v2\x1b.callboard.admin.v1.ScalingR\ascaling\x12\x1d\n" +
+	"\n" +
+	"auto_scale\x18\x05 \x01(\bR\tautoScale\x12;\n" +
+	"\tintensity\x18\x06 \x01(\v2\x1d.callboard.admin.v1.IntensityR\tintensity\x121\n" +
+	"\x06levels\x18\a \x03(\v2\x19.callboard.admin.v1.LevelR\x06levels\"A\n" +
 	"\aGateway\x12\x1a\n" +
 	"\bsessions\x18\x01 \x01(\rR\bsessions\x12\x1a\n" +
 	"\bdraining\x18\x02 \x01(\bR\bdraining\"\x81\x01\n" +
@@ -4344,7 +4713,30 @@ const file_admin_proto_rawDesc = "" +
 	"\x05shard\x18\x03 \x01(\rR\x05shard\x12\x1a\n" +
 	"\bsessions\x18\x04 \x01(\rR\bsessions\x12\x1a\n" +
 	"\bmessages\x18\x05 \x01(\x04R\bmessages\x12\x17\n" +
-	"\aover_ms\x18\x06 \x01(\x04R\x06overMs2\xa1\r\n" +
+	"\aover_ms\x18\x06 \x01(\x04R\x06overMs\"*\n" +
+	"\x10ScaleTreeRequest\x12\x16\n" +
+	"\x06shards\x18\x01 \x01(\rR\x06shards\"J\n" +
+	"\x11ScaleTreeResponse\x125\n" +
+	"\ascaling\x18\x01 \x01(\v2\x1b.callboard.admin.v1.ScalingR\ascaling\"\xb8\x01\n" +
+	"\aScaling\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\rR\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\rR\x02to\x12\x14\n" +
+	"\x05phase\x18\x03 \x01(\tR\x05phase\x12\x14\n" +
+	"\x05moved\x18\x04 \x01(\x04R\x05moved\x12\x17\n" +
+	"\ato_move\x18\x05 \x01(\x04R\x06toMove\x12\x19\n" +
+	"\bbegan_ms\x18\x06 \x01(\x03R\abeganMs\x12\x17\n" +
+	"\atook_ms\x18\a \x01(\x04R\x06tookMs\x12\x10\n" +
+	"\x03why\x18\b \x01(\tR\x03why\"}\n" +
+	"\tIntensity\x12\x1a\n" +
+	"\bfailures\x18\x01 \x01(\rR\bfailures\x12\x1b\n" +
+	"\twindow_ms\x18\x02 \x01(\x04R\bwindowMs\x12\x17\n" +
+	"\apark_ms\x18\x03 \x01(\x04R\x06parkMs\x12\x1e\n" +
+	"\vmax_park_ms\x18\x04 \x01(\x04R\tmaxParkMs\"L\n" +
+	"\x05Level\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"on_failure\x18\x02 \x01(\tR\tonFailure\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why2\xfd\r\n" +
 	"\fAdminService\x12I\n" +
 	"\x04Send\x12\x1f.callboard.admin.v1.SendRequest\x1a .callboard.admin.v1.SendResponse\x12X\n" +
 	"\tListUsers\x12$.callboard.admin.v1.ListUsersRequest\x1a%.callboard.admin.v1.ListUsersResponse\x12a\n" +
@@ -4364,7 +4756,8 @@ const file_admin_proto_rawDesc = "" +
 	"\tGetConfig\x12$.callboard.admin.v1.GetConfigRequest\x1a%.callboard.admin.v1.GetConfigResponse\x12N\n" +
 	"\x05Watch\x12 .callboard.admin.v1.WatchRequest\x1a!.callboard.admin.v1.WatchResponse0\x01\x12N\n" +
 	"\x05Trace\x12 .callboard.admin.v1.TraceRequest\x1a!.callboard.admin.v1.TraceResponse0\x01\x12R\n" +
-	"\aGetLoad\x12\".callboard.admin.v1.GetLoadRequest\x1a#.callboard.admin.v1.GetLoadResponseB+Z)callboard/transport/admin/adminv1;adminv1b\x06proto3"
+	"\aGetLoad\x12\".callboard.admin.v1.GetLoadRequest\x1a#.callboard.admin.v1.GetLoadResponse\x12Z\n" +
+	"\tScaleTree\x12$.callboard.admin.v1.ScaleTreeRequest\x1a%.callboard.admin.v1.ScaleTreeResponse0\x01B+Z)callboard/transport/admin/adminv1;adminv1b\x06proto3"
 
 var (
 	file_admin_proto_rawDescOnce sync.Once
@@ -4378,7 +4771,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 65)
 var file_admin_proto_goTypes = []any{
 	(*Refusal)(nil),              // 0: callboard.admin.v1.Refusal
 	(*SendRequest)(nil),          // 1: callboard.admin.v1.SendRequest
@@ -4439,7 +4832,12 @@ var file_admin_proto_goTypes = []any{
 	(*CodeCount)(nil),            // 56: callboard.admin.v1.CodeCount
 	(*ShardLoad)(nil),            // 57: callboard.admin.v1.ShardLoad
 	(*BusyUser)(nil),             // 58: callboard.admin.v1.BusyUser
-	nil,                          // 59: callboard.admin.v1.BroadcastResponse.RefusedEntry
+	(*ScaleTreeRequest)(nil),     // 59: callboard.admin.v1.ScaleTreeRequest
+	(*ScaleTreeResponse)(nil),    // 60: callboard.admin.v1.ScaleTreeResponse
+	(*Scaling)(nil),              // 61: callboard.admin.v1.Scaling
+	(*Intensity)(nil),            // 62: callboard.admin.v1.Intensity
+	(*Level)(nil),                // 63: callboard.admin.v1.Level
+	nil,                          // 64: callboard.admin.v1.BroadcastResponse.RefusedEntry
 }
 var file_admin_proto_depIdxs = []int32{
 	5,  // 0: callboard.admin.v1.ListUsersResponse.users:type_name -> callboard.admin.v1.User
@@ -4453,67 +4851,73 @@ var file_admin_proto_depIdxs = []int32{
 	20, // 8: callboard.admin.v1.GetTreeResponse.gateway:type_name -> callboard.admin.v1.Gateway
 	21, // 9: callboard.admin.v1.GetTreeResponse.shards:type_name -> callboard.admin.v1.Shard
 	22, // 10: callboard.admin.v1.GetTreeResponse.journal:type_name -> callboard.admin.v1.Journal
-	59, // 11: callboard.admin.v1.BroadcastResponse.refused:type_name -> callboard.admin.v1.BroadcastResponse.RefusedEntry
-	29, // 12: callboard.admin.v1.BroadcastResponse.refusals:type_name -> callboard.admin.v1.RefusedUser
-	30, // 13: callboard.admin.v1.BlockUserResponse.block:type_name -> callboard.admin.v1.Block
-	30, // 14: callboard.admin.v1.ListBlockedResponse.blocks:type_name -> callboard.admin.v1.Block
-	41, // 15: callboard.admin.v1.TrimInboxResponse.unseen:type_name -> callboard.admin.v1.Unseen
-	44, // 16: callboard.admin.v1.GetConfigResponse.settings:type_name -> callboard.admin.v1.Setting
-	47, // 17: callboard.admin.v1.WatchResponse.event:type_name -> callboard.admin.v1.Event
-	48, // 18: callboard.admin.v1.WatchResponse.missed:type_name -> callboard.admin.v1.Missed
-	49, // 19: callboard.admin.v1.WatchResponse.heartbeat:type_name -> callboard.admin.v1.Heartbeat
-	50, // 20: callboard.admin.v1.WatchResponse.end:type_name -> callboard.admin.v1.End
-	53, // 21: callboard.admin.v1.TraceResponse.hop:type_name -> callboard.admin.v1.Hop
-	48, // 22: callboard.admin.v1.TraceResponse.missed:type_name -> callboard.admin.v1.Missed
-	49, // 23: callboard.admin.v1.TraceResponse.heartbeat:type_name -> callboard.admin.v1.Heartbeat
-	50, // 24: callboard.admin.v1.TraceResponse.end:type_name -> callboard.admin.v1.End
-	56, // 25: callboard.admin.v1.GetLoadResponse.refused:type_name -> callboard.admin.v1.CodeCount
-	56, // 26: callboard.admin.v1.GetLoadResponse.closed:type_name -> callboard.admin.v1.CodeCount
-	57, // 27: callboard.admin.v1.GetLoadResponse.shards:type_name -> callboard.admin.v1.ShardLoad
-	58, // 28: callboard.admin.v1.GetLoadResponse.busiest:type_name -> callboard.admin.v1.BusyUser
-	1,  // 29: callboard.admin.v1.AdminService.Send:input_type -> callboard.admin.v1.SendRequest
-	3,  // 30: callboard.admin.v1.AdminService.ListUsers:input_type -> callboard.admin.v1.ListUsersRequest
-	6,  // 31: callboard.admin.v1.AdminService.ListSessions:input_type -> callboard.admin.v1.ListSessionsRequest
-	9,  // 32: callboard.admin.v1.AdminService.GetUser:input_type -> callboard.admin.v1.GetUserRequest
-	14, // 33: callboard.admin.v1.AdminService.CloseUser:input_type -> callboard.admin.v1.CloseUserRequest
-	16, // 34: callboard.admin.v1.AdminService.CloseSession:input_type -> callboard.admin.v1.CloseSessionRequest
-	18, // 35: callboard.admin.v1.AdminService.GetTree:input_type -> callboard.admin.v1.GetTreeRequest
-	23, // 36: callboard.admin.v1.AdminService.GetStats:input_type -> callboard.admin.v1.GetStatsRequest
-	25, // 37: callboard.admin.v1.AdminService.Drain:input_type -> callboard.admin.v1.DrainRequest
-	27, // 38: callboard.admin.v1.AdminService.Broadcast:input_type -> callboard.admin.v1.BroadcastRequest
-	31, // 39: callboard.admin.v1.AdminService.BlockUser:input_type -> callboard.admin.v1.BlockUserRequest
-	33, // 40: callboard.admin.v1.AdminService.UnblockUser:input_type -> callboard.admin.v1.UnblockUserRequest
-	35, // 41: callboard.admin.v1.AdminService.ListBlocked:input_type -> callboard.admin.v1.ListBlockedRequest
-	37, // 42: callboard.admin.v1.AdminService.ForgetDevice:input_type -> callboard.admin.v1.ForgetDeviceRequest
-	39, // 43: callboard.admin.v1.AdminService.TrimInbox:input_type -> callboard.admin.v1.TrimInboxRequest
-	42, // 44: callboard.admin.v1.AdminService.GetConfig:input_type -> callboard.admin.v1.GetConfigRequest
-	45, // 45: callboard.admin.v1.AdminService.Watch:input_type -> callboard.admin.v1.WatchRequest
-	51, // 46: callboard.admin.v1.AdminService.Trace:input_type -> callboard.admin.v1.TraceRequest
-	54, // 47: callboard.admin.v1.AdminService.GetLoad:input_type -> callboard.admin.v1.GetLoadRequest
-	2,  // 48: callboard.admin.v1.AdminService.Send:output_type -> callboard.admin.v1.SendResponse
-	4,  // 49: callboard.admin.v1.AdminService.ListUsers:output_type -> callboard.admin.v1.ListUsersResponse
-	7,  // 50: callboard.admin.v1.AdminService.ListSessions:output_type -> callboard.admin.v1.ListSessionsResponse
-	10, // 51: callboard.admin.v1.AdminService.GetUser:output_type -> callboard.admin.v1.GetUserResponse
-	15, // 52: callboard.admin.v1.AdminService.CloseUser:output_type -> callboard.admin.v1.CloseUserResponse
-	17, // 53: callboard.admin.v1.AdminService.CloseSession:output_type -> callboard.admin.v1.CloseSessionResponse
-	19, // 54: callboard.admin.v1.AdminService.GetTree:output_type -> callboard.admin.v1.GetTreeResponse
-	24, // 55: callboard.admin.v1.AdminService.GetStats:output_type -> callboard.admin.v1.GetStatsResponse
-	26, // 56: callboard.admin.v1.AdminService.Drain:output_type -> callboard.admin.v1.DrainResponse
-	28, // 57: callboard.admin.v1.AdminService.Broadcast:output_type -> callboard.admin.v1.BroadcastResponse
-	32, // 58: callboard.admin.v1.AdminService.BlockUser:output_type -> callboard.admin.v1.BlockUserResponse
-	34, // 59: callboard.admin.v1.AdminService.UnblockUser:output_type -> callboard.admin.v1.UnblockUserResponse
-	36, // 60: callboard.admin.v1.AdminService.ListBlocked:output_type -> callboard.admin.v1.ListBlockedResponse
-	38, // 61: callboard.admin.v1.AdminService.ForgetDevice:output_type -> callboard.admin.v1.ForgetDeviceResponse
-	40, // 62: callboard.admin.v1.AdminService.TrimInbox:output_type -> callboard.admin.v1.TrimInboxResponse
-	43, // 63: callboard.admin.v1.AdminService.GetConfig:output_type -> callboard.admin.v1.GetConfigResponse
-	46, // 64: callboard.admin.v1.AdminService.Watch:output_type -> callboard.admin.v1.WatchResponse
-	52, // 65: callboard.admin.v1.AdminService.Trace:output_type -> callboard.admin.v1.TraceResponse
-	55, // 66: callboard.admin.v1.AdminService.GetLoad:output_type -> callboard.admin.v1.GetLoadResponse
-	48, // [48:67] is the sub-list for method output_type
-	29, // [29:48] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	61, // 11: callboard.admin.v1.GetTreeResponse.scaling:type_name -> callboard.admin.v1.Scaling
+	62, // 12: callboard.admin.v1.GetTreeResponse.intensity:type_name -> callboard.admin.v1.Intensity
+	63, // 13: callboard.admin.v1.GetTreeResponse.levels:type_name -> callboard.admin.v1.Level
+	64, // 14: callboard.admin.v1.BroadcastResponse.refused:type_name -> callboard.admin.v1.BroadcastResponse.RefusedEntry
+	29, // 15: callboard.admin.v1.BroadcastResponse.refusals:type_name -> callboard.admin.v1.RefusedUser
+	30, // 16: callboard.admin.v1.BlockUserResponse.block:type_name -> callboard.admin.v1.Block
+	30, // 17: callboard.admin.v1.ListBlockedResponse.blocks:type_name -> callboard.admin.v1.Block
+	41, // 18: callboard.admin.v1.TrimInboxResponse.unseen:type_name -> callboard.admin.v1.Unseen
+	44, // 19: callboard.admin.v1.GetConfigResponse.settings:type_name -> callboard.admin.v1.Setting
+	47, // 20: callboard.admin.v1.WatchResponse.event:type_name -> callboard.admin.v1.Event
+	48, // 21: callboard.admin.v1.WatchResponse.missed:type_name -> callboard.admin.v1.Missed
+	49, // 22: callboard.admin.v1.WatchResponse.heartbeat:type_name -> callboard.admin.v1.Heartbeat
+	50, // 23: callboard.admin.v1.WatchResponse.end:type_name -> callboard.admin.v1.End
+	53, // 24: callboard.admin.v1.TraceResponse.hop:type_name -> callboard.admin.v1.Hop
+	48, // 25: callboard.admin.v1.TraceResponse.missed:type_name -> callboard.admin.v1.Missed
+	49, // 26: callboard.admin.v1.TraceResponse.heartbeat:type_name -> callboard.admin.v1.Heartbeat
+	50, // 27: callboard.admin.v1.TraceResponse.end:type_name -> callboard.admin.v1.End
+	56, // 28: callboard.admin.v1.GetLoadResponse.refused:type_name -> callboard.admin.v1.CodeCount
+	56, // 29: callboard.admin.v1.GetLoadResponse.closed:type_name -> callboard.admin.v1.CodeCount
+	57, // 30: callboard.admin.v1.GetLoadResponse.shards:type_name -> callboard.admin.v1.ShardLoad
+	58, // 31: callboard.admin.v1.GetLoadResponse.busiest:type_name -> callboard.admin.v1.BusyUser
+	61, // 32: callboard.admin.v1.ScaleTreeResponse.scaling:type_name -> callboard.admin.v1.Scaling
+	1,  // 33: callboard.admin.v1.AdminService.Send:input_type -> callboard.admin.v1.SendRequest
+	3,  // 34: callboard.admin.v1.AdminService.ListUsers:input_type -> callboard.admin.v1.ListUsersRequest
+	6,  // 35: callboard.admin.v1.AdminService.ListSessions:input_type -> callboard.admin.v1.ListSessionsRequest
+	9,  // 36: callboard.admin.v1.AdminService.GetUser:input_type -> callboard.admin.v1.GetUserRequest
+	14, // 37: callboard.admin.v1.AdminService.CloseUser:input_type -> callboard.admin.v1.CloseUserRequest
+	16, // 38: callboard.admin.v1.AdminService.CloseSession:input_type -> callboard.admin.v1.CloseSessionRequest
+	18, // 39: callboard.admin.v1.AdminService.GetTree:input_type -> callboard.admin.v1.GetTreeRequest
+	23, // 40: callboard.admin.v1.AdminService.GetStats:input_type -> callboard.admin.v1.GetStatsRequest
+	25, // 41: callboard.admin.v1.AdminService.Drain:input_type -> callboard.admin.v1.DrainRequest
+	27, // 42: callboard.admin.v1.AdminService.Broadcast:input_type -> callboard.admin.v1.BroadcastRequest
+	31, // 43: callboard.admin.v1.AdminService.BlockUser:input_type -> callboard.admin.v1.BlockUserRequest
+	33, // 44: callboard.admin.v1.AdminService.UnblockUser:input_type -> callboard.admin.v1.UnblockUserRequest
+	35, // 45: callboard.admin.v1.AdminService.ListBlocked:input_type -> callboard.admin.v1.ListBlockedRequest
+	37, // 46: callboard.admin.v1.AdminService.ForgetDevice:input_type -> callboard.admin.v1.ForgetDeviceRequest
+	39, // 47: callboard.admin.v1.AdminService.TrimInbox:input_type -> callboard.admin.v1.TrimInboxRequest
+	42, // 48: callboard.admin.v1.AdminService.GetConfig:input_type -> callboard.admin.v1.GetConfigRequest
+	45, // 49: callboard.admin.v1.AdminService.Watch:input_type -> callboard.admin.v1.WatchRequest
+	51, // 50: callboard.admin.v1.AdminService.Trace:input_type -> callboard.admin.v1.TraceRequest
+	54, // 51: callboard.admin.v1.AdminService.GetLoad:input_type -> callboard.admin.v1.GetLoadRequest
+	59, // 52: callboard.admin.v1.AdminService.ScaleTree:input_type -> callboard.admin.v1.ScaleTreeRequest
+	2,  // 53: callboard.admin.v1.AdminService.Send:output_type -> callboard.admin.v1.SendResponse
+	4,  // 54: callboard.admin.v1.AdminService.ListUsers:output_type -> callboard.admin.v1.ListUsersResponse
+	7,  // 55: callboard.admin.v1.AdminService.ListSessions:output_type -> callboard.admin.v1.ListSessionsResponse
+	10, // 56: callboard.admin.v1.AdminService.GetUser:output_type -> callboard.admin.v1.GetUserResponse
+	15, // 57: callboard.admin.v1.AdminService.CloseUser:output_type -> callboard.admin.v1.CloseUserResponse
+	17, // 58: callboard.admin.v1.AdminService.CloseSession:output_type -> callboard.admin.v1.CloseSessionResponse
+	19, // 59: callboard.admin.v1.AdminService.GetTree:output_type -> callboard.admin.v1.GetTreeResponse
+	24, // 60: callboard.admin.v1.AdminService.GetStats:output_type -> callboard.admin.v1.GetStatsResponse
+	26, // 61: callboard.admin.v1.AdminService.Drain:output_type -> callboard.admin.v1.DrainResponse
+	28, // 62: callboard.admin.v1.AdminService.Broadcast:output_type -> callboard.admin.v1.BroadcastResponse
+	32, // 63: callboard.admin.v1.AdminService.BlockUser:output_type -> callboard.admin.v1.BlockUserResponse
+	34, // 64: callboard.admin.v1.AdminService.UnblockUser:output_type -> callboard.admin.v1.UnblockUserResponse
+	36, // 65: callboard.admin.v1.AdminService.ListBlocked:output_type -> callboard.admin.v1.ListBlockedResponse
+	38, // 66: callboard.admin.v1.AdminService.ForgetDevice:output_type -> callboard.admin.v1.ForgetDeviceResponse
+	40, // 67: callboard.admin.v1.AdminService.TrimInbox:output_type -> callboard.admin.v1.TrimInboxResponse
+	43, // 68: callboard.admin.v1.AdminService.GetConfig:output_type -> callboard.admin.v1.GetConfigResponse
+	46, // 69: callboard.admin.v1.AdminService.Watch:output_type -> callboard.admin.v1.WatchResponse
+	52, // 70: callboard.admin.v1.AdminService.Trace:output_type -> callboard.admin.v1.TraceResponse
+	55, // 71: callboard.admin.v1.AdminService.GetLoad:output_type -> callboard.admin.v1.GetLoadResponse
+	60, // 72: callboard.admin.v1.AdminService.ScaleTree:output_type -> callboard.admin.v1.ScaleTreeResponse
+	53, // [53:73] is the sub-list for method output_type
+	33, // [33:53] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -4543,7 +4947,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   60,
+			NumMessages:   65,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
