@@ -25,7 +25,7 @@ type serveOptions struct {
 	allowOrigins   []string
 	drain          time.Duration
 	maxConnections int
-	shards         int
+	shards         shardOptions
 	logLevel       string
 	logFormat      string
 	inboxEntries   int
@@ -70,7 +70,7 @@ drain, and send without --as, find it there.`,
 	f.StringSliceVar(&o.allowOrigins, "allow-origin", nil, "origin whose pages may connect, like https://app.example.org; may be repeated")
 	f.DurationVar(&o.drain, "drain", 10*time.Second, "time over which the sessions are closed at the end")
 	f.IntVar(&o.maxConnections, "max-connections", 100_000, "connections at once; one more gets 503")
-	f.IntVar(&o.shards, "shards", 16, "slices that the users are spread over, 1 to 4096")
+	o.shards.flags(f)
 	f.IntVar(&o.inboxEntries, "inbox-entries", protocol.MaxInboxEntries, "messages that may wait in one inbox for a user whom no device has fetched them for; one more is refused")
 	f.IntVar(&o.inboxBytes, "inbox-bytes", protocol.MaxInboxBytes, "bytes of them")
 	o.store.flags(f)
@@ -114,8 +114,12 @@ func serve(ctx context.Context, o *serveOptions) error {
 
 // run serves what comes to the listeners; admins may be nil.
 func (o *serveOptions) run(ctx context.Context, listener, admins net.Listener, inboxes store, logger *slog.Logger) error {
+	shards, auto, err := o.shards.start(&o.store)
+	if err != nil {
+		return err
+	}
 	system, err := actors.New(actors.Config{
-		Store: inboxes, Shards: o.shards, MaxInboxEntries: o.inboxEntries, MaxInboxBytes: o.inboxBytes,
+		Store: inboxes, Shards: shards, AutoScale: auto, KeepShards: o.store.keepShards, MaxInboxEntries: o.inboxEntries, MaxInboxBytes: o.inboxBytes,
 		ForgetDevicesAfter: o.store.retentionAge, Log: logger,
 	})
 	if err != nil {
