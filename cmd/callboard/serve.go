@@ -61,6 +61,7 @@ drain, and send without --as, find it there.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.settings = settingsOf(cmd.Flags())
+			o.shards.given = cmd.Flags().Changed("shards")
 			return serve(cmd.Context(), &o)
 		},
 	}

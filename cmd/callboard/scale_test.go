@@ -1,0 +1,86 @@
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// Real processes, real sockets, a real disk: the number of shards changes three times under
+// load in both protocols, and a checking load generator finds nothing.
+func TestScaleUnderLoadLosesNothing(t *testing.T) {
+	for _, load := range [][]string{
+		{"random", "--users", "40", "--protocol", "proto", "--rate", "2000"},
+		{"relay", "--users", "40", "--protocol", "seed", "--rate", "2000"},
+	} {
+		t.Run(load[0], func(t *testing.T) {
+			_, url, caller := serveWithAdmin(t, "--shards", "8")
+			args := append([]string{"bench"}, load...)
+			args = append(args, "--url", url, "--check", "--duration", "4s", "--warmup", "500ms")
+			bench := start(t, nil, args...)
+			for _, n := range []string{"32", "8", "1"} {
+				out := call(t, caller, "tree", "scale", "--shards", n)
+				if !regexp.MustCompile(`there are ` + n + ` shards, before \d+; \d+ users have moved, in \d+ ms\n$`).MatchString(out) {
+					t.Errorf("%s", out)
+				}
+				if out := call(t, caller, "tree", "show"); strings.Count(out, "  shard ") == 0 || !strings.Contains(out, "asked for by admin-token") {
+					t.Errorf("%s", out)
+				}
+			}
+			bench.ends(0)
+			if out := bench.stdout.String(); !strings.Contains(out, "0 lost, 0 doubled, 0 reordered") {
+				t.Errorf("%s", out)
+			}
+		})
+	}
+}
+
+func TestNumberOfShardsSurvivesARestart(t *testing.T) {
+	data := t.TempDir()
+	shards := func(want string, scaleTo string, args ...string) {
+		t.Helper()
+		service := start(t, nil, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", data}, args...)...)
+		address := service.stderr.has(t, `msg="serving operators" address=(\S+)`)
+		caller := []string{"--admin", "http://" + address, "--data", data}
+		if out := call(t, caller, "tree", "show"); !strings.Contains(out, want+" shards") {
+			t.Errorf("want %s shards: %s", want, out)
+		}
+		if scaleTo != "" {
+			call(t, caller, "tree", "scale", "--shards", scaleTo)
+			if out := call(t, caller, "tree", "scale", "--shards", scaleTo); !strings.Contains(out, "there are "+scaleTo+" shards") {
+				t.Errorf("the number there is, is answered %q", out)
+			}
+		}
+		service.signal(syscall.SIGTERM)
+		service.ends(0)
+	}
+	shards("16", "5")
+	shards("5", "")
+	shards("3", "", "--shards", "3")
+	shards("5", "7", "--shards", "auto")
+	shards("7", "")
+	if err := os.WriteFile(filepath.Join(data, "shards"), []byte("many\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", data).ends(1)
+}
+
+func TestTreeComplaintsSayWhatToDo(t *testing.T) {
+	_, _, caller := serveWithAdmin(t)
+	start(t, nil, append([]string{"tree", "scale", "--shards", "5000"}, caller...)...).complains("invalid_argument", "1 to 4096")
+	start(t, nil, append([]string{"tree", "scale"}, caller...)...).complains("shards")
+	start(t, nil, append([]string{"tree", "show", "--user", "no user"}, caller...)...).complains("--user")
+	start(t, nil, "serve", "--shards", "lots", "--listen", "127.0.0.1:0", "--admin", "", "--data", t.TempDir()).complains("--shards", "auto")
+}
+
+func TestBranchOfAUserDownToItsSockets(t *testing.T) {
+	_, url, caller := serveWithAdmin(t)
+	start(t, nil, "listen", "--as", "42", "--device", "phone", "--url", url).stderr.has(t, `listening as 42\n`)
+	out := call(t, caller, "tree", "show", "--user", "42")
+	if !regexp.MustCompile(`registry\n  shard \d+\n    user 42 +active +0 restarts.*\n      session 1 +delivering .* phone +callboard\.v1\.\w+ +127\.0\.0\.1:\d+`).MatchString(out) {
+		t.Errorf("%s", out)
+	}
+}

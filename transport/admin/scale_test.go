@@ -1,0 +1,52 @@
+package admin
+
+import (
+	"testing"
+
+	"connectrpc.com/connect"
+
+	"callboard/transport/admin/adminv1"
+)
+
+func TestScaleTreeStreamsUntilItIsSettled(t *testing.T) {
+	n := start(t, Config{})
+	for _, shards := range []uint32{9, 9, 1} {
+		stream, err := n.as(adminSecret).ScaleTree(t.Context(), &adminv1.ScaleTreeRequest{Shards: shards})
+		must(t, err)
+		var last *adminv1.Scaling
+		for stream.Receive() {
+			last = stream.Msg().Scaling
+		}
+		must(t, stream.Err())
+		if last == nil || last.To != shards || last.Phase != "settled" || last.Why != "asked for by ada" {
+			t.Errorf("%d shards: the last word is %v", shards, last)
+		}
+		tree, err := n.as(viewerSecret).GetTree(t.Context(), &adminv1.GetTreeRequest{})
+		must(t, err)
+		if len(tree.Shards) != int(shards) || tree.Scaling.GetTo() != shards || tree.Intensity.GetFailures() != 3 || len(tree.Levels) != 7 {
+			t.Errorf("the tree is %v", tree)
+		}
+	}
+}
+
+func TestScaleTreeIsRefusedWithTheReason(t *testing.T) {
+	n := start(t, Config{})
+	for _, test := range []struct {
+		secret string
+		shards uint32
+		want   connect.Code
+	}{
+		{adminSecret, 0, connect.CodeInvalidArgument},
+		{adminSecret, 4097, connect.CodeInvalidArgument},
+		{operatorSecret, 8, connect.CodePermissionDenied},
+	} {
+		stream, err := n.as(test.secret).ScaleTree(t.Context(), &adminv1.ScaleTreeRequest{Shards: test.shards})
+		must(t, err)
+		for stream.Receive() {
+			t.Errorf("%d shards: %v", test.shards, stream.Msg())
+		}
+		if got := connect.CodeOf(stream.Err()); got != test.want {
+			t.Errorf("%d shards: %v, want %v", test.shards, got, test.want)
+		}
+	}
+}
