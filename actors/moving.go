@@ -30,6 +30,33 @@ type moving struct {
 	known    protocol.UserID     // whose last shard has said that it has nothing; while its mail is replayed
 }
 
+// rescale is the part of handle that has to do with another number of shards.
+func (s *shard) rescale(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *prepare:
+		s.prepare(ctx, msg)
+	case *prepareMore:
+		s.prepareMore(ctx)
+	case *turn:
+		s.turn(ctx, msg)
+	case *claim:
+		s.claim(ctx, msg)
+	case *handover:
+		s.take(ctx, msg)
+	case *absent:
+		s.absent(ctx, msg)
+	case *remember:
+		s.history.merge(msg.endings)
+	case *settle:
+		s.settle(ctx, msg)
+	case *inherit:
+		s.failed += msg.failed
+
+	default:
+		s.system.unhandled(ctx)
+	}
+}
+
 // pageToPrepare is how many users a shard looks at in one step.
 const pageToPrepare = 4096
 

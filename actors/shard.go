@@ -117,26 +117,6 @@ func (s *shard) handle(ctx actor.Context) {
 		s.unpark(ctx, msg)
 	case *fenced:
 		s.fenced(ctx, msg)
-
-	case *prepare:
-		s.prepare(ctx, msg)
-	case *prepareMore:
-		s.prepareMore(ctx)
-	case *turn:
-		s.turn(ctx, msg)
-	case *claim:
-		s.claim(ctx, msg)
-	case *handover:
-		s.take(ctx, msg)
-	case *absent:
-		s.absent(ctx, msg)
-	case *remember:
-		s.history.merge(msg.endings)
-	case *settle:
-		s.settle(ctx, msg)
-	case *inherit:
-		s.failed += msg.failed
-
 	case *wrapUpShard:
 		s.wrapUp(ctx)
 	case *actor.DeadLetterResponse: // who was asked to wrap up has left in between: Terminated says so
@@ -144,7 +124,7 @@ func (s *shard) handle(ctx actor.Context) {
 		s.wrappedUp(ctx, s.users[msg.user])
 
 	default:
-		s.system.unhandled(ctx)
+		s.rescale(ctx)
 	}
 }
 

@@ -72,14 +72,14 @@ func (i Intensity) withDefaults() Intensity {
 func (i Intensity) validate() error {
 	for field, value := range map[string]time.Duration{"Window": i.Window, "Park": i.Park, "MaxPark": i.MaxPark} {
 		if value < time.Millisecond {
-			return fmt.Errorf("Intensity.%s is %s: give at least 1ms", field, value)
+			return fmt.Errorf("intensity: %s is %s: give at least 1ms", field, value)
 		}
 	}
 	switch {
 	case i.Failures < 1:
-		return fmt.Errorf("Intensity.Failures is %d: give at least 1", i.Failures)
+		return fmt.Errorf("intensity: Failures is %d: give at least 1", i.Failures)
 	case i.MaxPark < i.Park:
-		return fmt.Errorf("Intensity.MaxPark is %s: give at least Park, which is %s", i.MaxPark, i.Park)
+		return fmt.Errorf("intensity: MaxPark is %s: give at least Park, which is %s", i.MaxPark, i.Park)
 	}
 	return nil
 }

@@ -307,7 +307,8 @@ func (s *System) storeTrouble(what string, user protocol.UserID, err error) {
 // post puts a message on the one road to a user. Messages of one goroutine arrive in the
 // order in which it posted them, also while the user moves to another shard.
 func (s *System) post(user protocol.UserID, message any) {
-	for !s.ring.Load().post(user, message) { // at most once for each step of a change of the number of shards
+	for posted := false; !posted; { // once more at most for each step of a change of the number of shards
+		posted = s.ring.Load().post(user, message)
 	}
 }
 

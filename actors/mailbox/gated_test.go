@@ -1,6 +1,7 @@
 package mailbox_test
 
 import (
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -80,6 +81,7 @@ func TestTurnIsBehindEverythingOld(t *testing.T) {
 		})
 	}
 	for posted.Load() < 1000 {
+		runtime.Gosched()
 	}
 	box.Turn(2, "turn")
 	posters.Wait()

@@ -71,13 +71,13 @@ func followScaling(ctx context.Context, o *callerOptions, client adminv1.AdminSe
 	if err != nil {
 		return nil, o.explained(err)
 	}
-	defer stream.Close()
+	defer func() { _ = stream.Close() }() // nothing is left to be said
 	for stream.Receive() {
 		now := stream.Msg().Scaling
 		if now == nil {
 			return nil, nil //nolint:nilnil // the caller has words for it
 		}
-		if o.output == "table" && now.Phase != settled && (last == nil || last.Phase != now.Phase || last.Moved != now.Moved) {
+		if o.output == asTable && now.Phase != settled && (last == nil || last.Phase != now.Phase || last.Moved != now.Moved) {
 			if _, err := fmt.Fprintf(out, "%s from %d to %d shards: %d of %d users have moved\n",
 				printable(now.Phase), now.From, now.To, now.Moved, now.ToMove); err != nil {
 				return nil, fmt.Errorf("printing: %w", err)

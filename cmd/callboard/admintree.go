@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -64,16 +65,14 @@ func tableOfTree(t *table, tree *adminv1.GetTreeResponse) {
 	t.row("registry\t%d shards\t\t\t\t%s", len(tree.Shards), scalingWords(tree))
 	busiest, sickest := extremes(tree.Shards)
 	for _, s := range tree.Shards {
-		remark := ""
-		switch {
-		case s == busiest && s == sickest:
-			remark = "busiest, sickest"
-		case s == busiest:
-			remark = "busiest"
-		case s == sickest:
-			remark = "sickest"
+		var remarks []string
+		if s == busiest {
+			remarks = append(remarks, "busiest")
 		}
-		t.row("  shard %d\t%d users\t%s\t%s\t%d\t%s", s.Number, s.Users, countWord(s.Parked), countWord(s.Failures), s.Queued, remark)
+		if s == sickest {
+			remarks = append(remarks, "sickest")
+		}
+		t.row("  shard %d\t%d users\t%s\t%s\t%d\t%s", s.Number, s.Users, countWord(s.Parked), countWord(s.Failures), s.Queued, strings.Join(remarks, ", "))
 	}
 	state := "open"
 	if tree.Gateway.GetDraining() {

@@ -70,10 +70,10 @@ func TestNumberOfShardsSurvivesARestart(t *testing.T) {
 
 func TestTreeComplaintsSayWhatToDo(t *testing.T) {
 	_, _, caller := serveWithAdmin(t)
-	start(t, nil, append([]string{"tree", "scale", "--shards", "5000"}, caller...)...).complains("invalid_argument", "1 to 4096")
-	start(t, nil, append([]string{"tree", "scale"}, caller...)...).complains("shards")
-	start(t, nil, append([]string{"tree", "show", "--user", "no user"}, caller...)...).complains("--user")
-	start(t, nil, "serve", "--shards", "lots", "--listen", "127.0.0.1:0", "--admin", "", "--data", t.TempDir()).complains("--shards", "auto")
+	start(t, nil, append([]string{"tree", "scale", "--shards", "5000"}, caller...)...).complains(2, "invalid_argument", "1 to 4096")
+	start(t, nil, append([]string{"tree", "scale"}, caller...)...).complains(2, "shards")
+	start(t, nil, append([]string{"tree", "show", "--user", "no user"}, caller...)...).complains(2, "--user")
+	start(t, nil, "serve", "--shards", "lots", "--listen", "127.0.0.1:0", "--admin", "", "--data", t.TempDir()).complains(2, "--shards", "auto")
 }
 
 func TestBranchOfAUserDownToItsSockets(t *testing.T) {

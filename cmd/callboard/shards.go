@@ -88,7 +88,7 @@ func (o *storeOptions) keepShards(shards int) error {
 	if err != nil {
 		return fmt.Errorf("keeping the number of shards: %w", err)
 	}
-	defer os.Remove(file.Name()) // nothing is left of it but after a failure
+	defer func() { _ = os.Remove(file.Name()) }() // it is there no more, but after a failure
 	_, err = fmt.Fprintln(file, shards)
 	err = errors.Join(err, file.Sync(), file.Close())
 	if err == nil {
