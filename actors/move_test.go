@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -532,10 +533,9 @@ func TestStopInTheMiddleOfAMove(t *testing.T) {
 			phones = append(phones, w.device(name(i), "phone"))
 			w.mail(name(i), 2)
 		}
-		slow := ""
-		w.on(func(user string, message any) {
-			if _, ok := message.(*depart); ok && slow == "" {
-				slow = user
+		var slow atomic.Bool
+		w.on(func(_ string, message any) {
+			if _, ok := message.(*depart); ok && slow.CompareAndSwap(false, true) {
 				time.Sleep(3 * time.Second)
 			}
 		})
