@@ -159,7 +159,6 @@ func (s *shard) departed(ctx actor.Context, e *entry) {
 		s.succeed(ctx, e)
 		return
 	}
-	e.actor.abandoned()
 	s.fence(ctx, e)
 }
 

@@ -56,6 +56,7 @@ type user struct {
 	quiet    bool    // told the shard that there is nothing to do
 	leaving  bool    // asked to leave, not yet answered
 	departs  bool    // to another shard, as soon as all is settled
+	departed bool    // has stopped for that: its shard reads it from here on, and nobody writes
 	retrying bool    // a retry is on its way
 	chores   []chore // for operators, to be handed over
 	putOff   bool    // moves wait for it
@@ -340,6 +341,9 @@ func (u *user) describe(ctx actor.Context) {
 // Drained implements mailbox.Owner: what was numbered and what has moved since the
 // last time goes to the store together.
 func (u *user) Drained() {
+	if u.departed { // the mailbox drains once more behind the stop
+		return
+	}
 	u.time = 0
 	u.handOver()
 	if u.departs {
@@ -382,9 +386,15 @@ func (u *user) mayLeave(ctx actor.Context) {
 // While the store fails there is nothing to wait for; the next actor finds out from the
 // store what is kept, as after a failure.
 func (u *user) depart() {
-	if u.settled() || u.troubled() {
-		u.root().Stop(u.self)
+	switch {
+	case u.settled():
+	case u.troubled():
+		u.abandoned()
+	default:
+		return // and again when the journal has answered
 	}
+	u.departed = true
+	u.root().Stop(u.self)
 }
 
 // settled is whether all that is to be kept is kept, so that the next actor may begin.
