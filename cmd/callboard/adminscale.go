@@ -31,11 +31,13 @@ the service, for the next start.`,
 	}
 	o.report(cmd)
 	cmd.Flags().Uint32Var(&shards, "shards", 0, "how many there are to be, 1 to 4096")
-	_ = cmd.MarkFlagRequired("shards") // there is such a flag
 	return cmd
 }
 
 func scaleTree(ctx context.Context, o *callerOptions, shards uint32, out io.Writer) error {
+	if shards == 0 {
+		return misused("--shards is missing: give the number that there is to be, like --shards 32")
+	}
 	client, err := o.dial()
 	if err != nil {
 		return err

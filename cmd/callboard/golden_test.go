@@ -101,6 +101,7 @@ func TestJSONIsWhatScriptsRelyOn(t *testing.T) {
 		golden(t, name, out)
 		sameInYAML(t, name, out, call(t, caller, append(args, "-o", "yaml")...))
 	}
+	golden(t, "tree-scale", call(t, caller, "tree", "scale", "--shards", "2", "-o", "json"))
 	for range 3 {
 		call(t, caller, "send", "--to", "eve", "hello")
 	}

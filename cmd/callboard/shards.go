@@ -41,7 +41,7 @@ func (o *shardOptions) start(store *storeOptions) (shards int, auto bool, err er
 	if o.given && !auto {
 		shards, err = parseShards(o.text)
 		if err != nil {
-			return 0, false, fmt.Errorf("--shards %q: give 1 to %d, or auto", o.text, actors.MaxShards)
+			return 0, false, misused("--shards %q: give 1 to %d, or auto", o.text, actors.MaxShards)
 		}
 		return shards, false, nil
 	}
