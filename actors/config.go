@@ -136,9 +136,6 @@ func (c Config) validate() error {
 	}
 	check(c.Shards >= 1 && c.Shards <= MaxShards, "Shards", c.Shards, "1 to 4096")
 	check(c.Store != nil, "Store", c.Store, "a store, like memory.New's")
-	check(c.MaxInboxEntries > 0, "MaxInboxEntries", c.MaxInboxEntries, "at least 1")
-	check(c.MaxInboxBytes >= protocol.MaxFrameBytes, "MaxInboxBytes", c.MaxInboxBytes,
-		fmt.Sprintf("at least %d, the longest message", protocol.MaxFrameBytes))
 	check(c.MaxBlocked > 0, "MaxBlocked", c.MaxBlocked, "at least 1")
 	check(c.MaxUsers > 0, "MaxUsers", c.MaxUsers, "at least 1")
 	check(c.MaxSessionsPerUser > 0, "MaxSessionsPerUser", c.MaxSessionsPerUser, "at least 1")
@@ -146,12 +143,12 @@ func (c Config) validate() error {
 	check(c.MaxWaitingBytes >= protocol.MaxFrameBytes, "MaxWaitingBytes", c.MaxWaitingBytes,
 		fmt.Sprintf("at least %d, the longest message", protocol.MaxFrameBytes))
 	for field, d := range map[string]time.Duration{
-		"ForgetDevicesAfter": c.ForgetDevicesAfter, "HandshakeTimeout": c.HandshakeTimeout,
-		"IdleAfter": c.IdleAfter, "PingInterval": c.PingInterval, "CloseTimeout": c.CloseTimeout,
+		"HandshakeTimeout": c.HandshakeTimeout,
+		"IdleAfter":        c.IdleAfter, "PingInterval": c.PingInterval, "CloseTimeout": c.CloseTimeout,
 	} {
 		check(d >= time.Millisecond, field, d, "at least 1ms")
 	}
-	return errors.Join(append(errs, c.Intensity.validate())...)
+	return errors.Join(append(errs, c.Intensity.validate(), limitsOf(&c).validate())...)
 }
 
 // or is v, or the default if v is zero.

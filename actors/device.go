@@ -53,7 +53,7 @@ func (u *user) forgetOldest() bool {
 			oldest = i
 		}
 	}
-	if oldest < 0 || now()-u.devices[oldest].Seen < u.system.config.ForgetDevicesAfter.Milliseconds() {
+	if oldest < 0 || now()-u.devices[oldest].Seen < u.system.limits.Load().ForgetDevicesAfter.Milliseconds() {
 		return false
 	}
 	u.forgotten = append(u.forgotten, inbox.Move{User: u.id, Device: u.devices[oldest].Device, Forget: true})

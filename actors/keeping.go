@@ -96,7 +96,8 @@ func (u *user) cannotKeep(msg *protocol.Send) *Error {
 	if failure := u.system.storage.Load(); failure != nil {
 		return failure.refusal
 	}
-	entries, bytes := uint64(u.system.config.MaxInboxEntries), uint64(u.system.config.MaxInboxBytes)
+	limits := u.system.limits.Load()
+	entries, bytes := uint64(limits.MaxInboxEntries), uint64(limits.MaxInboxBytes)
 	size := uint64(len(msg.Content))
 	if u.unseen+size <= bytes && (u.last-u.floor < entries || u.last-u.seen() < entries) {
 		return nil

@@ -27,6 +27,7 @@ type System struct {
 
 	// Every message reads these, and hardly anybody writes them: they share a cache line.
 	ring    atomic.Pointer[ring]            // written by the registry
+	limits  atomic.Pointer[Limits]          // written by Reload
 	watches atomic.Pointer[readers[*Watch]] // nil: nobody watches
 	traces  atomic.Pointer[readers[*Trace]] // nil: nobody is traced
 
@@ -85,6 +86,7 @@ func New(config Config) (*System, error) {
 		traffic:        newTraffic(),
 	}
 	s.intensity.Store(&config.Intensity)
+	s.limits.Store(limitsOf(&config))
 	// What protoactor has to say is said by our own actors with more knowledge;
 	// a dead letter is a message to a session that has just gone.
 	quiet := slog.New(slog.DiscardHandler)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"time"
 
 	"callboard/protocol"
@@ -54,22 +53,14 @@ func (c Config) withDefaults() (Config, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	var errs []error
-	if c.MaxConnections < 1 {
-		errs = append(errs, fmt.Errorf("MaxConnections is %d: give at least 1", c.MaxConnections))
-	}
 	if c.MaxPending < 1 {
 		errs = append(errs, fmt.Errorf("MaxPending is %d: give at least 1", c.MaxPending))
 	}
 	if c.HandshakeTimeout < 0 || c.IdleTimeout < 0 || c.WriteTimeout < 0 {
 		errs = append(errs, errors.New("a timeout is negative: give a positive one"))
 	}
-	for _, origin := range c.AllowOrigins {
-		u, err := url.Parse(origin)
-		if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
-			errs = append(errs, fmt.Errorf("origin %q: give scheme and host as a browser sends them, like https://example.org", origin))
-		}
-	}
-	return c, errors.Join(errs...)
+	live := Live{MaxConnections: c.MaxConnections, AllowOrigins: c.AllowOrigins}
+	return c, errors.Join(append(errs, live.validate())...)
 }
 
 func setDefault[T comparable](field *T, value T) {

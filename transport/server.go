@@ -18,10 +18,10 @@ import (
 // Server serves users' connections: the WebSocket at /ws/{id}, and /healthz and
 // /readyz for whoever watches over it.
 type Server struct {
-	config  Config
-	system  *actors.System
-	http    *http.Server
-	origins map[string]bool
+	config Config
+	system *actors.System
+	http   *http.Server
+	live   atomic.Pointer[live]
 
 	ready       atomic.Bool
 	connections atomic.Int64 // WebSockets, from the upgrade to the end of their reader
@@ -40,10 +40,8 @@ func New(system *actors.System, config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration of the server: %w", err)
 	}
-	s := &Server{config: config, system: system, origins: make(map[string]bool), idle: make(map[net.Conn]struct{})}
-	for _, origin := range config.AllowOrigins {
-		s.origins[origin] = true
-	}
+	s := &Server{config: config, system: system, idle: make(map[net.Conn]struct{})}
+	s.live.Store(newLive(Live{MaxConnections: config.MaxConnections, AllowOrigins: config.AllowOrigins}))
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ws/{id}", s.upgrade)
 	mux.HandleFunc("GET /healthz", s.healthz)
@@ -64,7 +62,7 @@ func New(system *actors.System, config Config) (*Server, error) {
 
 // Serve accepts connections until the context is done. Then it is not ready any
 // more, stops accepting, closes the sessions evenly over the time given, and
-// returns when all have gone or that time is over. It returns nil in both cases:
+// returns when all have gone or that time is over; Reload may have given another. It returns nil in both cases:
 // the sockets that remain end with the process.
 func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Duration) error {
 	s.ready.Store(true) // before the first can connect
@@ -80,6 +78,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Du
 	case <-ctx.Done():
 	}
 	s.ready.Store(false)
+	if given := s.live.Load().Drain; given > 0 {
+		drain = given
+	}
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	stopped := make(chan struct{})

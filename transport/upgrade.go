@@ -47,7 +47,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	case !s.ready.Load():
 		w.Header().Set("Retry-After", "1")
 		writeProblem(w, http.StatusServiceUnavailable, protocol.CodeDraining, actors.ErrDraining.Reason)
-	case s.connections.Add(1) > int64(s.config.MaxConnections):
+	case s.connections.Add(1) > int64(s.live.Load().MaxConnections):
 		s.connections.Add(-1)
 		w.Header().Set("Retry-After", "5")
 		const reason = "the service has as many connections as it may; try again later"
@@ -66,7 +66,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 // their name. Programs other than browsers send no Origin.
 func (s *Server) originAllowed(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
-	if origin == "" || s.origins[origin] {
+	if origin == "" || s.live.Load().origins[origin] {
 		return true
 	}
 	u, err := url.Parse(origin)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,54 +12,25 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/spf13/pflag"
-
 	"callboard/actors"
+	"callboard/cmd/callboard/config"
 	"callboard/transport/admin"
 )
 
-// adminOptions are the flags of serve that have to do with the admin API.
-type adminOptions struct {
-	listen    string
-	tokenFile string
-}
-
 // adminTokenName is the file that has the admin token.
 const adminTokenName = "admin-token"
-
-func (o *adminOptions) flags(f *pflag.FlagSet) {
-	f.StringVar(&o.listen, "admin", "127.0.0.1:8081", "address of the admin API, host:port; empty for none")
-	f.StringVar(&o.tokenFile, "admin-token-file", "", "file of the admin token, made if it is not there (default admin-token in --data)")
-}
-
-// check keeps the admin API away from other machines: what is sent to it is not
-// encrypted.
-func (o *adminOptions) check(insecure bool) error {
-	if o.listen == "" {
-		return nil
-	}
-	host, _, err := net.SplitHostPort(o.listen)
-	if err != nil {
-		return misused("--admin %q: %w; give host:port, like 127.0.0.1:8081", o.listen, err)
-	}
-	if insecure || isLoopback(host) {
-		return nil
-	}
-	return misused("--admin %s would send the admin token over the network in clear; "+
-		"listen on 127.0.0.1 and come by ssh or a proxy with TLS, or give --insecure", o.listen)
-}
 
 func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
-// open listens; the listener is nil if there is to be no admin API.
-func (o *adminOptions) open(ctx context.Context) (net.Listener, error) {
-	if o.listen == "" {
+// openAdmin listens; the listener is nil if there is to be no admin API.
+func openAdmin(ctx context.Context, c *config.Config) (net.Listener, error) {
+	if c.Admin.Listen == "" {
 		return nil, nil //nolint:nilnil // no admin API is no error
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Admin.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("%w; is another callboard there? --admin gives another address, or with \"\" none", err)
 	}
@@ -66,13 +38,14 @@ func (o *adminOptions) open(ctx context.Context) (net.Listener, error) {
 }
 
 // serveAdmin serves operators until the function is called that it returns.
-func (o *serveOptions) serveAdmin(ctx context.Context, system *actors.System, listener net.Listener, logger *slog.Logger) (end func(), err error) {
+func serveAdmin(ctx context.Context, r *reloader, system *actors.System, listener net.Listener) (end func(), err error) {
 	if listener == nil {
 		return func() {}, nil
 	}
-	path := o.admin.tokenFile
+	c, logger := &r.loaded.Load().Config, r.log
+	path := c.Admin.TokenFile
 	if path == "" {
-		if path, err = o.store.adminTokenPath(); err != nil {
+		if path, err = adminTokenPath(c); err != nil {
 			return nil, err
 		}
 	}
@@ -80,13 +53,16 @@ func (o *serveOptions) serveAdmin(ctx context.Context, system *actors.System, li
 	if err != nil {
 		return nil, err
 	}
+	own := admin.NewToken(adminTokenName, admin.Admin, secret)
+	access := accessOf(c, own)
 	server, err := admin.New(system, admin.Config{
-		Tokens: []admin.Token{admin.NewToken(adminTokenName, admin.Admin, secret)}, Version: buildVersion().String(),
-		Settings: o.settings, Log: logger,
+		Tokens: access.Tokens, Certificates: access.Certificates, Version: buildVersion().String(),
+		Settings: r.settings, Log: logger,
 	})
 	if err != nil {
 		return nil, err
 	}
+	r.part(func(c *config.Config) error { return server.Reload(accessOf(c, own)) })
 	logger.Info("serving operators", slog.String("address", listener.Addr().String()), slog.String("token_file", path))
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var done sync.WaitGroup
@@ -98,10 +74,27 @@ func (o *serveOptions) serveAdmin(ctx context.Context, system *actors.System, li
 	return func() { stop(); done.Wait() }, nil
 }
 
+// accessOf is who the configuration lets in, besides the bearer of the service's own token.
+func accessOf(c *config.Config, own admin.Token) admin.Access {
+	access := admin.Access{Tokens: []admin.Token{own}}
+	for _, t := range c.Admin.Tokens {
+		token := admin.Token{Name: t.Name, Role: roles[t.Role]}
+		_, _ = hex.Decode(token.Hash[:], []byte(t.SHA256)) // the configuration has checked it
+		access.Tokens = append(access.Tokens, token)
+	}
+	for _, t := range c.Admin.TLS.Roles {
+		access.Certificates = append(access.Certificates, admin.Certificate{Name: t.Name, Role: roles[t.Role]})
+	}
+	return access
+}
+
+// roles are the words that the configuration has for them.
+var roles = map[string]admin.Role{"viewer": admin.Viewer, "operator": admin.Operator, "admin": admin.Admin}
+
 // adminTokenPath is where the token of a service with this store is.
-func (o *storeOptions) adminTokenPath() (string, error) {
-	if o.kind != "memory" {
-		return filepath.Join(o.data, adminTokenName), nil
+func adminTokenPath(c *config.Config) (string, error) {
+	if c.Store.Kind != "memory" {
+		return filepath.Join(c.Data, adminTokenName), nil
 	}
 	path, err := memoryTokenPath()
 	if err != nil {

@@ -5,34 +5,22 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"callboard/transport/admin"
 	"callboard/transport/admin/adminv1"
 )
 
-func newConfig() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "config",
-		Short:   "Look at the configuration of a running service",
-		Example: "  callboard config show",
-
-		SuggestionsMinimumDistance: 2,
-
-		Args: unknownCommand,
-		RunE: help,
-	}
+func newConfigShow() *cobra.Command {
 	var o callerOptions
 	show := &cobra.Command{
 		Use:     "show",
-		Short:   "Show each setting, its value and where that is from; secrets are masked",
+		Short:   "Show each setting of a running service, its value and where that is from; secrets are masked",
 		Example: "  callboard config show\n  callboard config show -o json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return showConfig(cmd.Context(), &o, cmd.OutOrStdout()) },
 	}
 	o.report(show)
-	cmd.AddCommand(show)
-	return cmd
+	return show
 }
 
 func showConfig(ctx context.Context, o *callerOptions, out io.Writer) error {
@@ -52,19 +40,10 @@ func showConfig(ctx context.Context, o *callerOptions, out io.Writer) error {
 	})
 }
 
-// settingsOf are the flags of serve as they are. None is a secret: tokens are in files.
-func settingsOf(flags *pflag.FlagSet) func() []admin.Setting {
-	return func() (settings []admin.Setting) {
-		flags.VisitAll(func(f *pflag.Flag) {
-			if f.Name == "help" {
-				return
-			}
-			source := "default"
-			if f.Changed {
-				source = "flag"
-			}
-			settings = append(settings, admin.Setting{Key: f.Name, Value: f.Value.String(), Source: source})
-		})
-		return settings
+// settings are those in force, for GetConfig.
+func (r *reloader) settings() (settings []admin.Setting) {
+	for _, s := range r.loaded.Load().Effective() {
+		settings = append(settings, admin.Setting{Key: s.Key, Value: s.Value, Source: s.Source})
 	}
+	return settings
 }

@@ -6,37 +6,17 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"callboard/actors"
-	"callboard/protocol"
+	"callboard/cmd/callboard/config"
 	"callboard/transport"
-	"callboard/transport/admin"
 )
 
-// serveOptions are the flags of serve.
-type serveOptions struct {
-	listen         string
-	insecure       bool
-	allowOrigins   []string
-	drain          time.Duration
-	maxConnections int
-	shards         shardOptions
-	logLevel       string
-	logFormat      string
-	inboxEntries   int
-	inboxBytes     int
-	store          storeOptions
-	admin          adminOptions
-	settings       func() []admin.Setting // for GetConfig
-}
-
 func newServe() *cobra.Command {
-	var o serveOptions
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the service",
@@ -46,6 +26,10 @@ it at once.
 
 Users connect at ws://ADDRESS/ws/{id}. /healthz and /readyz answer whoever
 watches over the service.
+
+Settings come from the YAML file that --config or CALLBOARD_CONFIG names, from the
+environment (CALLBOARD_DRAIN for --drain), and from flags; the later goes over the
+earlier. SIGHUP reads them again. 'callboard config docs' prints them all.
 
 Messages are kept in the directory that --data names, for --retention-age, and of an
 inbox that a device has fetched the newest --retention-entries. One service at a time
@@ -59,91 +43,86 @@ drain, and send without --as, find it there.`,
   callboard serve --listen 127.0.0.1:9000 --allow-origin https://app.example.org
   callboard serve --data /var/lib/callboard --retention-age 168h`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.settings = settingsOf(cmd.Flags())
-			o.shards.given = cmd.Flags().Changed("shards")
-			return serve(cmd.Context(), &o)
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), sources(cmd.Flags())) },
 	}
-	f := cmd.Flags()
-	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "address to listen on, host:port")
-	f.BoolVar(&o.insecure, "insecure", false, "listen on other addresses than loopback, though nobody has to prove who they are")
-	f.StringSliceVar(&o.allowOrigins, "allow-origin", nil, "origin whose pages may connect, like https://app.example.org; may be repeated")
-	f.DurationVar(&o.drain, "drain", 10*time.Second, "time over which the sessions are closed at the end")
-	f.IntVar(&o.maxConnections, "max-connections", 100_000, "connections at once; one more gets 503")
-	o.shards.flags(f)
-	f.IntVar(&o.inboxEntries, "inbox-entries", protocol.MaxInboxEntries, "messages that may wait in one inbox for a user whom no device has fetched them for; one more is refused")
-	f.IntVar(&o.inboxBytes, "inbox-bytes", protocol.MaxInboxBytes, "bytes of them")
-	o.store.flags(f)
-	o.admin.flags(f)
-	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
-	f.StringVar(&o.logFormat, "log-format", "text", "text or json")
+	configFlag(cmd.Flags())
+	config.Flags(cmd.Flags())
 	return cmd
 }
 
 // serve runs the service until the context is done.
-func serve(ctx context.Context, o *serveOptions) error {
-	logger, err := newLogger(o.logLevel, o.logFormat)
+func serve(ctx context.Context, from config.Sources) error {
+	hangups := catchHangups() // from here on none ends the process
+	defer hangups.stop()
+	loaded, err := config.Load(from)
 	if err != nil {
-		return err
+		return misconfigured(err)
 	}
-	if o.drain <= 0 {
-		return misused("--drain is %s: give a time above zero, like 10s", o.drain)
-	}
-	if err := errors.Join(checkListen(o.listen, o.insecure), o.admin.check(o.insecure)); err != nil {
-		return err
-	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
+	c := &loaded.Config
+	r := newReloader(from, loaded)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("%w; is another program there? --listen gives another address", err)
 	}
 	defer listener.Close()
-	admins, err := o.admin.open(ctx)
+	admins, err := openAdmin(ctx, c)
 	if err != nil {
 		return err
 	}
 	if admins != nil {
 		defer admins.Close()
 	}
-	inboxes, err := o.store.open(logger)
+	inboxes, err := openStore(c, r.log)
 	if err != nil {
 		return err
 	}
-	err = o.run(ctx, listener, admins, inboxes, logger)
+	err = serveUsers(ctx, r, hangups, listener, admins, inboxes)
 	return errors.Join(err, closeStore(inboxes))
 }
 
-// run serves what comes to the listeners; admins may be nil.
-func (o *serveOptions) run(ctx context.Context, listener, admins net.Listener, inboxes store, logger *slog.Logger) error {
-	shards, auto, err := o.shards.start(&o.store)
+// serveUsers serves what comes to the listeners; admins may be nil.
+func serveUsers(ctx context.Context, r *reloader, hangups *hangups, listener, admins net.Listener, inboxes store) error {
+	c, logger := &r.loaded.Load().Config, r.log
+	shards, auto, err := shardsOf(c)
 	if err != nil {
 		return err
 	}
 	system, err := actors.New(actors.Config{
-		Store: inboxes, Shards: shards, AutoScale: auto, KeepShards: o.store.keepShards, MaxInboxEntries: o.inboxEntries, MaxInboxBytes: o.inboxBytes,
-		ForgetDevicesAfter: o.store.retentionAge, Log: logger,
+		Store: inboxes, Shards: shards, AutoScale: auto, KeepShards: keepShards(c), MaxInboxEntries: c.Inbox.Entries, MaxInboxBytes: c.Inbox.Bytes,
+		ForgetDevicesAfter: c.Retention.Age, Intensity: intensityOf(c), Log: logger,
 	})
 	if err != nil {
 		return err
 	}
 	server, err := transport.New(system, transport.Config{
-		MaxConnections: o.maxConnections, AllowOrigins: o.allowOrigins, Log: logger,
+		MaxConnections: c.MaxConnections, AllowOrigins: c.AllowOrigins, Log: logger,
 	})
 	if err != nil {
 		return errors.Join(err, stopSystem(system))
 	}
-	endAdmin, err := o.serveAdmin(ctx, system, admins, logger)
+	r.reloads(system, server, inboxes)
+	endAdmin, err := serveAdmin(ctx, r, system, admins)
 	if err != nil {
 		return errors.Join(err, stopSystem(system))
 	}
-	logger.Info("serving", slog.String("address", listener.Addr().String()), slog.String("store", o.store.kind),
+	for _, warning := range r.loaded.Load().Warnings {
+		logger.Warn("environment", slog.String("problem", warning))
+	}
+	endReload := hangups.each(r.reload)
+	logger.Info("serving", slog.String("address", listener.Addr().String()), slog.String("store", c.Store.Kind),
 		slog.String("version", buildVersion().String()))
 	go paceCollector(ctx) // ends with the context
-	err = server.Serve(ctx, listener, o.drain)
+	err = server.Serve(ctx, listener, c.Drain)
+	endReload()
 	endAdmin() // it has shown the drain
 	err = errors.Join(err, stopSystem(system))
 	logger.Info("stopped")
 	return err
+}
+
+func intensityOf(c *config.Config) actors.Intensity {
+	s := &c.Supervision
+	return actors.Intensity{Failures: s.Failures, Window: s.Window, Park: s.Park, MaxPark: s.MaxPark}
 }
 
 // stopTimeout is how long the actors may take to end: what they have taken on is
@@ -168,34 +147,11 @@ func closeStore(inboxes store) error {
 	}
 }
 
-// checkListen keeps a service without sign-in away from other machines.
-func checkListen(address string, insecure bool) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return misused("--listen %q: %w; give host:port, like 127.0.0.1:8080", address, err)
-	}
-	if insecure || host == "localhost" {
-		return nil
-	}
-	if ip, err := netip.ParseAddr(host); err == nil && ip.Unmap().IsLoopback() {
-		return nil
-	}
-	return misused("--listen %s would let other machines in, and anyone there could speak as any user, "+
-		"for there is no sign-in yet; listen on 127.0.0.1 behind a proxy that knows your users, or give --insecure", address)
-}
-
 // newLogger writes to stderr.
-func newLogger(level, format string) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, misused("--log-level %q: give debug, info, warn or error", level)
+func newLogger(level *slog.LevelVar, format string) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
 	}
-	options := &slog.HandlerOptions{Level: l}
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(os.Stderr, options)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(os.Stderr, options)), nil
-	}
-	return nil, misused("--log-format %q: give text or json", format)
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
 }

@@ -9,43 +9,27 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/spf13/pflag"
-
 	"callboard/actors"
+	"callboard/cmd/callboard/config"
 )
-
-// shardOptions is the flag of serve that says how many shards there are.
-type shardOptions struct {
-	text  string
-	given bool // on the command line
-}
 
 const (
 	defaultShards = 16
-	autoShards    = "auto"
 
 	// shardsName is the file that has the number that 'tree scale' or the service itself has
 	// come to.
 	shardsName = "shards"
 )
 
-func (o *shardOptions) flags(f *pflag.FlagSet) {
-	f.StringVar(&o.text, "shards", strconv.Itoa(defaultShards), "slices that the users are spread over, 1 to 4096, or auto to follow the processors and the load; "+
-		"a number that is given here goes before the one that 'tree scale' came to")
-}
-
-// start is with how many shards the service begins, and whether it goes on by itself. The
-// number that was kept holds unless one is given.
-func (o *shardOptions) start(store *storeOptions) (shards int, auto bool, err error) {
-	auto = o.text == autoShards
-	if o.given && !auto {
-		shards, err = parseShards(o.text)
-		if err != nil {
-			return 0, false, misused("--shards %q: give 1 to %d, or auto", o.text, actors.MaxShards)
-		}
-		return shards, false, nil
+// shardsOf is with how many shards the service begins, and whether it changes the number
+// by itself. Where no number is set, it is the one that was kept.
+func shardsOf(c *config.Config) (shards int, auto bool, err error) {
+	auto = c.Shards == config.AutoShards
+	if !auto && c.Shards != config.KeptShards {
+		shards, err = strconv.Atoi(c.Shards) // config has checked it
+		return shards, false, err
 	}
-	path := store.shardsPath()
+	path := shardsPath(c)
 	if path == "" {
 		return defaultShards, auto, nil
 	}
@@ -57,7 +41,7 @@ func (o *shardOptions) start(store *storeOptions) (shards int, auto bool, err er
 		return 0, false, fmt.Errorf("reading the number of shards: %w", err)
 	}
 	if shards, err = parseShards(strings.TrimSpace(string(kept))); err != nil {
-		return 0, false, fmt.Errorf("%s has no number of shards: remove it, or give --shards", path)
+		return 0, false, fmt.Errorf("%s has no number of shards: remove it, or set the number with --shards", path)
 	}
 	return shards, auto, nil
 }
@@ -71,31 +55,36 @@ func parseShards(text string) (int, error) {
 }
 
 // shardsPath is where the number is kept; empty for a store without a directory.
-func (o *storeOptions) shardsPath() string {
-	if o.kind == "memory" {
+func shardsPath(c *config.Config) string {
+	if c.Store.Kind == "memory" {
 		return ""
 	}
-	return filepath.Join(o.data, shardsName)
+	return filepath.Join(c.Data, shardsName)
 }
 
-// keepShards writes the number down, whole or not at all.
-func (o *storeOptions) keepShards(shards int) error {
-	path := o.shardsPath()
-	if path == "" {
+// keepShards is what writes the number down, whole or not at all.
+func keepShards(c *config.Config) func(shards int) error {
+	path := shardsPath(c)
+	return func(shards int) error {
+		if path == "" {
+			return nil
+		}
+		if err := writeShards(path, shards); err != nil {
+			return fmt.Errorf("keeping the number of shards: %w", err)
+		}
 		return nil
 	}
+}
+
+func writeShards(path string, shards int) error {
 	file, err := os.CreateTemp(filepath.Dir(path), shardsName+".*")
 	if err != nil {
-		return fmt.Errorf("keeping the number of shards: %w", err)
+		return err
 	}
 	defer func() { _ = os.Remove(file.Name()) }() // it is there no more, but after a failure
 	_, err = fmt.Fprintln(file, shards)
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("keeping the number of shards: %w", err)
-	}
-	return nil
+	return os.Rename(file.Name(), path)
 }

@@ -10,18 +10,22 @@ import (
 
 	"callboard/actors/inbox"
 	"callboard/actors/inbox/inboxtest"
+	"callboard/cmd/callboard/config"
 )
 
 // openWith opens the store that flags name.
 func openWith(t *testing.T, args ...string) (store, error) {
 	t.Helper()
-	var o storeOptions
 	f := pflag.NewFlagSet("serve", pflag.ContinueOnError)
-	o.flags(f)
+	config.Flags(f)
 	if err := f.Parse(append([]string{"--data", t.TempDir()}, args...)); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	return o.open(slog.New(slog.DiscardHandler))
+	loaded, err := config.Load(config.Sources{Flags: f})
+	if err != nil {
+		return nil, err
+	}
+	return openStore(&loaded.Config, slog.New(slog.DiscardHandler))
 }
 
 func TestStoreFlagsSayWhatToGive(t *testing.T) {

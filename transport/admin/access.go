@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -99,7 +98,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	})
 }
 
-// signIn finds the token that a request bears.
+// signIn finds who makes a request.
 func (s *Server) signIn(r *http.Request) (Token, error) {
 	now := time.Now()
 	if wait := s.failures.wait(r.RemoteAddr, now); wait > 0 {
@@ -108,13 +107,12 @@ func (s *Server) signIn(r *http.Request) (Token, error) {
 		err.Meta().Set("Retry-After", "1")
 		return Token{}, err
 	}
-	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if token, ok := bearer(s.config.Tokens, strings.TrimSpace(secret)); ok && strings.EqualFold(scheme, "Bearer") {
+	if token, ok := s.access.Load().bearer(r); ok {
 		return token, nil
 	}
 	s.failures.add(r.RemoteAddr, now)
 	s.config.Log.Warn("admin sign-in failed", slog.String("call", r.URL.Path), slog.String("remote", r.RemoteAddr))
-	err := refusal(connect.CodeUnauthenticated, codeUnauthenticated, "the request bears no token that is known here",
+	err := refusal(connect.CodeUnauthenticated, codeUnauthenticated, "the request bears no token and no certificate that is known here",
 		"send Authorization: Bearer and what the file admin-token in the service's data directory has")
 	err.Meta().Set("WWW-Authenticate", `Bearer realm="callboard"`)
 	return Token{}, err

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 )
@@ -11,6 +10,10 @@ import (
 type Config struct {
 	// Tokens are those that are let in. At least one must be given.
 	Tokens []Token
+
+	// Certificates are the client certificates that are let in without a token. They count
+	// only on connections whose TLS has verified them.
+	Certificates []Certificate
 
 	// Version is what GetStats says was built.
 	Version string
@@ -66,14 +69,8 @@ func (c Config) withDefaults() (Config, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	var errs []error
-	if len(c.Tokens) == 0 {
-		errs = append(errs, fmt.Errorf("%s is empty: give one, like NewToken's, or nobody can call", "Tokens"))
-	}
-	for _, t := range c.Tokens {
-		if t.Name == "" || t.Role < Viewer || t.Role > Admin {
-			errs = append(errs, fmt.Errorf("token %q has the role %d: give it a name, and Viewer, Operator or Admin", t.Name, t.Role))
-		}
-	}
+	access := Access{c.Tokens, c.Certificates}
+	errs = append(errs, access.validate())
 	if c.MaxConnections < 1 || c.MaxRequestBytes < 1 || c.Failures < 1 {
 		errs = append(errs, errors.New("MaxConnections, MaxRequestBytes or Failures is negative: give at least 1"))
 	}

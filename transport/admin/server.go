@@ -22,6 +22,7 @@ import (
 // Server serves the admin API of one system.
 type Server struct {
 	config   Config
+	access   atomic.Pointer[Access]
 	system   *actors.System
 	http     *http.Server
 	errors   *connect.ErrorWriter
@@ -47,6 +48,7 @@ func New(system *actors.System, config Config) (*Server, error) {
 	}
 	s := &Server{config: config, system: system, failures: newFailures(config.Failures), begun: time.Now()}
 	s.over, s.end = context.WithCancel(context.Background())
+	s.access.Store(&Access{config.Tokens, config.Certificates})
 	options := connect.WithHandlerOptions(
 		connect.WithReadMaxBytes(config.MaxRequestBytes),
 		connect.WithInterceptors(interceptor{s}), // around recovered, to audit that too

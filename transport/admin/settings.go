@@ -12,7 +12,7 @@ import (
 type Setting struct {
 	Key    string
 	Value  string
-	Source string // where the value is from: flag, default
+	Source string // where the value is from: default, file:line, a variable of the environment, --flag
 	Secret bool   // the value is not shown
 }
 

@@ -22,6 +22,22 @@ const (
 	retainShare = 9
 )
 
+// Retention says how long messages are kept, as Config's RetentionAge and RetentionEntries do.
+type Retention struct {
+	Age     time.Duration
+	Entries int
+}
+
+// Retain sets another retention, from the next round on, or from the next user in the round that
+// runs. A value that is not positive is refused and changes nothing.
+func (s *Store) Retain(r Retention) error {
+	if r.Age <= 0 || r.Entries <= 0 {
+		return fmt.Errorf("retention of %v and %d messages: give positive ones", r.Age, r.Entries)
+	}
+	s.retention.Store(&r)
+	return nil
+}
+
 // taken is what a round of retention took.
 type taken struct{ entries, devices uint64 }
 
@@ -51,7 +67,7 @@ func (s *Store) retain() {
 // retainRound goes through all users once, resting now and then.
 func (s *Store) retainRound() (taken, error) {
 	var took taken
-	limit := s.config.Now().Add(-s.config.RetentionAge).UnixMilli()
+	limit := s.config.Now().Add(-s.retention.Load().Age).UnixMilli()
 	for from := []byte{userSpace}; from != nil; {
 		began := time.Now()
 		users, next, err := s.page(from)
@@ -95,7 +111,7 @@ func (s *Store) overdue(u *User, limit int64) bool {
 // surplus is up to which number the entries are too many. Those that no device has are
 // not among them: to refuse more of these is the service's decision, with inbox_full.
 func (s *Store) surplus(u *User) uint64 {
-	keep := uint64(s.config.RetentionEntries)
+	keep := uint64(s.retention.Load().Entries)
 	if u.Head < keep {
 		return 0
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -30,6 +31,8 @@ type Store struct {
 
 	flight flight
 
+	retention atomic.Pointer[Retention]
+
 	quit  chan struct{} // closed by Close
 	group sync.WaitGroup
 }
@@ -51,6 +54,7 @@ func Open(dir string, config Config) (*Store, error) {
 		config: config, dir: dir, lock: lock,
 		quit: make(chan struct{}),
 	}
+	s.retention.Store(&Retention{config.RetentionAge, config.RetentionEntries})
 	if s.db, err = s.openDatabase(); err != nil {
 		_ = lock.Close()
 		return nil, fmt.Errorf("opening %s: %w", dir, refine(err))

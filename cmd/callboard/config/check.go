@@ -1,0 +1,134 @@
+package config
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"unicode"
+)
+
+// checks are those that a setting names with the tag check.
+var checks = map[string]func(text string) error{
+	"address":         checkAddress,
+	"address or none": func(text string) error { return unlessEmpty(text, checkAddress) },
+	"origin":          checkOrigin,
+	"name":            checkName,
+	"sha256":          checkSHA256,
+	"shards":          checkShards,
+}
+
+func unlessEmpty(text string, check func(string) error) error {
+	if text == "" {
+		return nil
+	}
+	return check(text)
+}
+
+func checkAddress(text string) error {
+	if _, _, err := net.SplitHostPort(text); err != nil {
+		return fmt.Errorf("%q: %w; give host:port, like 127.0.0.1:8080", text, err)
+	}
+	return nil
+}
+
+func checkOrigin(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
+		return fmt.Errorf("%q: give scheme and host as a browser sends them, like https://example.org", text)
+	}
+	return nil
+}
+
+// checkName keeps lines of the audit log apart.
+func checkName(text string) error {
+	if text == "" || len(text) > 255 {
+		return errors.New("is empty or longer than 255 bytes: give a name")
+	}
+	for _, r := range text {
+		if !unicode.IsPrint(r) {
+			return fmt.Errorf("%q: give a name of letters that can be printed", text)
+		}
+	}
+	return nil
+}
+
+// maxShards is that of actors.MaxShards, which a test compares.
+const maxShards = 4096
+
+func checkShards(text string) error {
+	if n, err := strconv.Atoi(text); text != AutoShards && text != KeptShards && (err != nil || n < 1 || n > maxShards) {
+		return fmt.Errorf("%q: give 1 to %d, %s or %s", text, maxShards, AutoShards, KeptShards)
+	}
+	return nil
+}
+
+func checkSHA256(text string) error {
+	if hash, err := hex.DecodeString(text); err != nil || len(hash) != 32 {
+		return errors.New("is no SHA-256: give its 64 hexadecimal digits, as 'callboard admin token new' prints them")
+	}
+	return nil
+}
+
+// check is what several settings have to do with each other.
+func (l *Loaded) check() (faults FaultError) {
+	c := &l.Config
+	bad := func(key, problem string, args ...any) {
+		faults = append(faults, l.fault(key, fmt.Sprintf(problem, args...)))
+	}
+
+	if !c.Insecure && !isLoopback(c.Listen) {
+		bad("listen", "%s would let other machines in, and anyone there could speak as any user, "+
+			"for there is no sign-in yet; listen on 127.0.0.1 behind a proxy that knows your users, or give --insecure", c.Listen)
+	}
+	if !c.Insecure && c.Admin.Listen != "" && c.Admin.TLS.Cert == "" && !isLoopback(c.Admin.Listen) {
+		bad("admin.listen", "%s would send the admin token over the network in clear; "+
+			"give admin.tls.cert and admin.tls.key, listen on 127.0.0.1 and come by ssh, or give --insecure", c.Admin.Listen)
+	}
+	for prefix, t := range map[string]TLS{"tls": c.TLS, "admin.tls": c.Admin.TLS.TLS} {
+		switch {
+		case t.Cert != "" && t.Key == "":
+			bad(prefix+".cert", "is given and %s.key is not: give both, or none for no TLS", prefix)
+		case t.Cert == "" && t.Key != "":
+			bad(prefix+".key", "is given and %s.cert is not: give both, or none for no TLS", prefix)
+		}
+	}
+	if c.Admin.TLS.ClientCA != "" && c.Admin.TLS.Cert == "" {
+		bad("admin.tls.client-ca", "asks for clients' certificates, which takes TLS: give admin.tls.cert and admin.tls.key too")
+	}
+	if len(c.Admin.TLS.Roles) > 0 && c.Admin.TLS.ClientCA == "" {
+		bad("admin.tls.roles", "are for clients' certificates: give admin.tls.client-ca too")
+	}
+	if c.Store.Kind == "pebble" && c.Data == "" {
+		bad("data", "is empty: give the directory to keep inboxes in")
+	}
+	seen := make(map[string]bool)
+	for i, t := range c.Admin.Tokens {
+		if seen[t.Name] {
+			bad("admin.tokens", "has two with the name %q (the second is number %d): give each its own, the audit log has them", t.Name, i+1)
+		}
+		seen[t.Name] = true
+	}
+	return faults
+}
+
+// fault is one with the value of a key, wherever that comes from.
+func (l *Loaded) fault(key, problem string) Fault {
+	at := l.origins[key]
+	switch {
+	case at.file != "":
+		return Fault{File: at.file, Line: at.line, Key: key, Problem: problem}
+	case at.name != "":
+		return Fault{Key: at.name, Problem: problem}
+	}
+	return Fault{Key: key, Problem: problem}
+}
+
+func isLoopback(address string) bool {
+	host, _, _ := net.SplitHostPort(address) // checkAddress has looked at it
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}

@@ -1,0 +1,112 @@
+package config
+
+import "time"
+
+// Config is all that the service can be told. The tags of a field are its description:
+//
+//	koanf    the last part of its key; a struct is a section
+//	default  the value when nobody gives one, as it is written in a file
+//	flag     the name of the flag, if it is not the key with - between its parts
+//	unit     what a number counts
+//	min, max the bounds of a number or a time, and of the length of a list
+//	one      the words that may be given
+//	check    the name of a further check, in checks
+//	reload   what SIGHUP does with a new value: yes takes it; set takes it, but switching
+//	         between given and empty needs a restart; no needs a restart, as without the tag
+//	secret   yes: the value is never shown
+//	help     what it means, without a full stop
+//
+// The variable of the environment is the key in capitals behind CALLBOARD_, with _ between its
+// parts. What several settings have to do with each other is in check.go.
+type Config struct {
+	Listen         string        `koanf:"listen" default:"127.0.0.1:8080" check:"address" help:"address to listen on, host:port"`
+	Insecure       bool          `koanf:"insecure" default:"false" help:"listen on other addresses than loopback, though nobody has to prove who they are"`
+	AllowOrigins   []string      `koanf:"allow-origins" flag:"allow-origin" default:"[]" max:"1000" check:"origin" reload:"yes" help:"origins whose pages may connect, each like https://app.example.org"`
+	Drain          time.Duration `koanf:"drain" default:"10s" min:"1ms" max:"24h" reload:"yes" help:"time over which the sessions are closed at the end"`
+	MaxConnections int           `koanf:"max-connections" default:"100000" unit:"connections" min:"1" reload:"yes" help:"connections at once; one more gets 503"`
+	Shards         string        `koanf:"shards" default:"kept" check:"shards" help:"slices that the users are spread over: 1 to 4096; auto to follow the processors and the load; or kept for the number that 'tree scale' came to, 16 at first"`
+	Data           string        `koanf:"data" default:"./callboard-data" help:"directory of the pebble store and the admin token"`
+
+	Supervision Supervision `koanf:"supervision"`
+
+	TLS       TLS       `koanf:"tls"`
+	Inbox     Inbox     `koanf:"inbox"`
+	Store     Store     `koanf:"store"`
+	Retention Retention `koanf:"retention"`
+	Admin     Admin     `koanf:"admin"`
+	Log       Log       `koanf:"log"`
+}
+
+// What Config.Shards may be besides a number.
+const (
+	AutoShards = "auto"
+	KeptShards = "kept"
+)
+
+// Supervision says how often a user's actor may fail before it is parked, and for how long.
+type Supervision struct {
+	Failures int           `koanf:"failures" default:"3" unit:"failures" min:"1" max:"10000" reload:"yes" help:"failures of a user's actor within the window that are answered with a new one at once"`
+	Window   time.Duration `koanf:"window" default:"10s" min:"1ms" reload:"yes" help:"how long a failure counts"`
+	Park     time.Duration `koanf:"park" default:"100ms" min:"1ms" reload:"yes" help:"how long a user rests who fails more often; each further rest is twice as long"`
+	MaxPark  time.Duration `koanf:"max-park" default:"30s" min:"1ms" reload:"yes" help:"the longest rest"`
+}
+
+// TLS is the certificate of a listener.
+type TLS struct {
+	Cert string `koanf:"cert" default:"" reload:"set" help:"PEM file of the certificate and those that it was signed with; empty for no TLS. Read again when it changes"`
+	Key  string `koanf:"key" default:"" reload:"set" help:"PEM file of the certificate's key. Read again when it changes"`
+}
+
+// Inbox bounds each user's inbox.
+type Inbox struct {
+	Entries int `koanf:"entries" default:"100000" unit:"messages" min:"1" reload:"yes" help:"messages that may wait in one inbox for a user whom no device has fetched them for; one more is refused"`
+	Bytes   int `koanf:"bytes" default:"268435456" unit:"bytes" min:"65536" reload:"yes" help:"bytes of them"`
+}
+
+// Store says where inboxes are kept.
+type Store struct {
+	Kind     string `koanf:"kind" flag:"store" default:"pebble" one:"pebble memory" help:"where inboxes are kept: pebble (on disk) or memory (a pure relay: nothing survives the process)"`
+	Cache    int    `koanf:"cache" default:"64" unit:"MiB" min:"1" max:"1048576" help:"memory for what is read from the store (pebble), in MiB"`
+	MemTable int    `koanf:"memtable" default:"32" unit:"MiB" min:"1" max:"1024" help:"memory for what is new before it becomes a file, in MiB; up to four times as much while the disk is behind (pebble)"`
+	Memory   int    `koanf:"memory" default:"256" unit:"MiB" min:"1" max:"1048576" help:"memory that all inboxes may take, in MiB; what goes beyond it is refused as storage_full (memory)"`
+}
+
+// Retention says how long messages are kept.
+type Retention struct {
+	Age     time.Duration `koanf:"age" default:"720h" min:"1m" reload:"yes" help:"how long a message is kept (pebble)"`
+	Entries int           `koanf:"entries" default:"100000" unit:"messages" min:"1" reload:"yes" help:"how many messages of one inbox are kept that some device has fetched (pebble)"`
+}
+
+// Admin is the API for operators.
+type Admin struct {
+	Listen    string   `koanf:"listen" flag:"admin" default:"127.0.0.1:8081" check:"address or none" help:"address of the admin API, host:port; empty for none"`
+	TokenFile string   `koanf:"token-file" default:"" help:"file of the admin token, made if it is not there; empty for admin-token in the data directory"`
+	Tokens    []Token  `koanf:"tokens" default:"[]" max:"1000" reload:"yes" secret:"yes" help:"further tokens, made by 'callboard admin token new'"`
+	TLS       AdminTLS `koanf:"tls"`
+}
+
+// Token lets its bearer call the admin API.
+type Token struct {
+	Name   string `koanf:"name" check:"name" help:"who, in the audit log"`
+	Role   string `koanf:"role" one:"viewer operator admin" help:"what it may do"`
+	SHA256 string `koanf:"sha256" check:"sha256" help:"SHA-256 of the token, 64 hexadecimal digits"`
+}
+
+// AdminTLS is the certificate of the admin API, and those of its callers.
+type AdminTLS struct {
+	TLS      `koanf:",squash"`
+	ClientCA string `koanf:"client-ca" default:"" reload:"yes" help:"PEM file of the authorities that sign clients' certificates; if it is given, every client needs one. Read again when it changes"`
+	Roles    []Role `koanf:"roles" default:"[]" max:"1000" reload:"yes" help:"what the bearers of client certificates may do without a token"`
+}
+
+// Role is what the bearer of a certificate may do.
+type Role struct {
+	Name string `koanf:"name" check:"name" help:"the certificate's common name or one of its alternative names; who, in the audit log"`
+	Role string `koanf:"role" one:"viewer operator admin" help:"what it may do"`
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	Level  string `koanf:"level" default:"info" one:"debug info warn error" reload:"yes" help:"least level that is logged"`
+	Format string `koanf:"format" default:"text" one:"text json" help:"form of the log"`
+}
