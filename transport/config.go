@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,6 +25,10 @@ type Config struct {
 	// connect, each as a browser sends it: https://example.org. Requests without
 	// an Origin come from no browser and always may.
 	AllowOrigins []string
+
+	// TLS is for listeners whose connections are encrypted; its NextProtos are http/1.1, for
+	// WebSockets begin with that. Default: they are not.
+	TLS *tls.Config
 
 	// HandshakeTimeout is how long a request's header, and the upgrade, may take.
 	// Default protocol.HandshakeTimeout.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -99,7 +98,7 @@ func TestFault03MalformedFrameEndsNothing(t *testing.T) {
 func TestFault04SlowReceiverBlocksNoSender(t *testing.T) {
 	s := start(t, Config{}, actors.Config{})
 	slow := s.raw("slow")
-	must(t, slow.Conn.(*net.TCPConn).SetReadBuffer(4<<10))
+	must(t, tcpOf(slow.Conn).SetReadBuffer(4<<10))
 	sender, quick := s.connect("1"), s.connect("2")
 	big := strings.Repeat("x", 32<<10)
 	for i := range 400 { // 12 MB: more than the network takes for somebody who does not read
@@ -117,7 +116,7 @@ func TestFault05SenderOutlivesReceiver(t *testing.T) {
 	for range 20 {
 		receiver := s.raw("2")
 		sender.send("2", "one")
-		must(t, receiver.Conn.(*net.TCPConn).SetLinger(0)) // a reset, in the midst of it
+		must(t, tcpOf(receiver.Conn).SetLinger(0)) // a reset, in the midst of it
 		go receiver.Close()
 		for range 10 {
 			sender.send("2", "more")

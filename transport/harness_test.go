@@ -54,7 +54,7 @@ func startWith(tb testing.TB, transport Config, system actors.Config, drain time
 	goroutines := runtime.NumGoroutine()
 	s := &service{t: tb, log: new(logBuffer), served: make(chan error, 1)}
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	transport.Log, system.Log = log, log
+	transport.Log, system.Log, transport.TLS = log, log, serverTLS()
 	if system.Store == nil {
 		system.Store = memory.New(memory.Config{})
 	}
@@ -139,10 +139,10 @@ func (s *service) tree() *actors.Tree {
 // get makes a plain request and returns status, header and body.
 func (s *service) get(method, path string, header http.Header) (int, http.Header, string) {
 	s.t.Helper()
-	request, err := http.NewRequestWithContext(context.Background(), method, "http://"+s.address+path, http.NoBody)
+	request, err := http.NewRequestWithContext(context.Background(), method, scheme("http")+"://"+s.address+path, http.NoBody)
 	must(s.t, err)
 	maps.Copy(request.Header, header)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: clientTLS()}, Timeout: patience}
 	response, err := client.Do(request)
 	must(s.t, err)
 	defer response.Body.Close()
@@ -159,8 +159,8 @@ type answer struct {
 
 // dial tries to connect gorilla's client as a user.
 func (s *service) dial(user string, header http.Header, subprotocols ...string) (*peer, answer, error) {
-	dialer := websocket.Dialer{HandshakeTimeout: patience, Subprotocols: subprotocols}
-	ws, response, err := dialer.Dial("ws://"+s.address+"/ws/"+user, header)
+	dialer := websocket.Dialer{HandshakeTimeout: patience, Subprotocols: subprotocols, TLSClientConfig: clientTLS()}
+	ws, response, err := dialer.Dial(scheme("ws")+"://"+s.address+"/ws/"+user, header)
 	var a answer
 	if response != nil {
 		a = answer{response.StatusCode, response.Header}
@@ -277,6 +277,7 @@ func (s *service) tcp() *rawPeer {
 	must(s.t, err)
 	s.t.Cleanup(func() { _ = nc.Close() })
 	must(s.t, nc.SetDeadline(time.Now().Add(patience)))
+	nc = over(nc)
 	return &rawPeer{s.t, nc, bufio.NewReader(nc)}
 }
 

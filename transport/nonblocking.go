@@ -57,6 +57,43 @@ func (s *socket) readable(fd uintptr) (done bool) {
 	return false
 }
 
+// readableSealed is readable for a connection with TLS.
+func (s *socket) readableSealed(fd uintptr) (done bool) {
+	s.sealed.wire.fd = fd
+	for !done {
+		in := inBuffers.Get().(*inBuffer)
+		n, err := s.sealed.conn.Read(in.b[:])
+		switch {
+		case n > 0: // an error comes again
+			done = !s.received(in.b[:n])
+		case err == errNothing: //nolint:errorlint // TLS returns it as it is
+			inBuffers.Put(in)
+			return false
+		case err != nil:
+			s.inErr, done = err, true
+		}
+		inBuffers.Put(in)
+	}
+	return true
+}
+
+// readNow reads what is there.
+func (w *wire) readNow(b []byte) (int, error) {
+	n, err := syscall.Read(int(w.fd), b)
+	for err == syscall.EINTR {
+		n, err = syscall.Read(int(w.fd), b)
+	}
+	switch {
+	case err == syscall.EAGAIN:
+		return 0, errNothing
+	case err != nil:
+		return 0, err
+	case n == 0 && len(b) > 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
 // writeOp is one attempt to write. It comes from a pool with its method bound,
 // so that an attempt allocates nothing.
 type writeOp struct {

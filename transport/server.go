@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -65,6 +66,9 @@ func New(system *actors.System, config Config) (*Server, error) {
 // returns when all have gone or that time is over; Reload may have given another. It returns nil in both cases:
 // the sockets that remain end with the process.
 func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Duration) error {
+	if s.config.TLS != nil {
+		listener = tls.NewListener(sealing{listener}, s.config.TLS)
+	}
 	s.ready.Store(true) // before the first can connect
 	failed := make(chan error, 1)
 	served := make(chan struct{})
@@ -89,13 +93,30 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Du
 		_ = s.http.Shutdown(limit) // what it does not end in time, Close below does
 	}()
 	err := s.system.Drain(limit, drain*4/5) // the last fifth is for the last to answer
-	_ = s.http.Close()                      // nobody is left to wait for but connections that say nothing
+	s.closeRest()
 	<-stopped
 	<-served
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("closing the sessions: %w", err)
 	}
 	return nil
+}
+
+// restTimeout bounds closeRest.
+const restTimeout = time.Second
+
+// closeRest closes the connections that are left: those that say nothing. TLS waits some seconds for
+// each that does not take its farewell; those end with the process.
+func (s *Server) closeRest() {
+	closed := make(chan struct{})
+	go func() { // ends when all are closed, or with the process
+		defer close(closed)
+		_ = s.http.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(restTimeout):
+	}
 }
 
 // Wait returns when every goroutine of every connection has ended. Call it after
@@ -139,6 +160,9 @@ func (s *Server) closeIdle() bool {
 	defer s.idleMu.Unlock()
 	for nc := range s.idle {
 		delete(s.idle, nc)
+		if conn, ok := nc.(*tls.Conn); ok {
+			nc = conn.NetConn() // TLS would take its time to say farewell
+		}
 		_ = nc.Close()
 		return true
 	}

@@ -88,7 +88,7 @@ func TestOriginDecidesWhoMayConnect(t *testing.T) {
 	must(t, err)
 	for origin, allowed := range map[string]bool{
 		"":                               true,
-		"http://" + s.address:            true,
+		"http://" + s.address:            !overTLS,
 		"https://" + s.address:           true,
 		"https://friend.example":         true,
 		"http://friend.example":          false,

@@ -17,9 +17,10 @@ const writeChunk = 16 << 10
 // socket is one connection after the upgrade. Its fields are grouped by who owns
 // them; see doc.go for the two who do.
 type socket struct {
-	nc   net.Conn
-	raw  syscall.RawConn // nc's, to read and write without waiting
-	link *actors.Link    // set before the reader starts
+	nc     net.Conn        // the network's, below TLS
+	raw    syscall.RawConn // nc's, to read and write without waiting
+	sealed *sealed         // nil without TLS
+	link   *actors.Link    // set before the reader starts
 
 	// The reader's.
 	take    func(fd uintptr) bool // the method readable, bound once
@@ -93,6 +94,13 @@ func (s *socket) Flush(l *actors.Link) bool {
 	for s.leaving != nil || s.out != nil {
 		if s.leaving == nil {
 			s.leaving, s.out, s.sent = s.out, nil, 0
+			if s.sealed != nil {
+				if err := s.sealLeaving(); err != nil {
+					s.owed = len(s.leaving.b)
+					s.drains.Go(func() { s.drain(l, err) })
+					return false
+				}
+			}
 		}
 		n, err := s.tryWrite(s.leaving.b[s.sent:])
 		s.sent += n
@@ -126,7 +134,12 @@ func (s *socket) drain(l *actors.Link, err error) {
 }
 
 // Close implements actors.Conn.
-func (s *socket) Close() { _ = s.nc.Close() } // nobody is left to hear of an error
+func (s *socket) Close() {
+	if s.sealed != nil {
+		s.farewell()
+	}
+	_ = s.nc.Close() // nobody is left to hear of an error
+}
 
 // outBuffer holds frames on their way out. Buffers come from a pool, so that a
 // connection at rest has none.

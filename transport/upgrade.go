@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -70,7 +71,10 @@ func (s *Server) originAllowed(r *http.Request) bool {
 		return true
 	}
 	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
+	if err != nil || r.TLS != nil && u.Scheme != "https" { // a page that anybody on its way could have written
+		return false
+	}
+	return u.Host != "" && strings.EqualFold(u.Host, r.Host)
 }
 
 const subprotocolHeader = "Sec-Websocket-Protocol"
@@ -144,13 +148,18 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, id protocol.Use
 
 // newSocket makes a socket whose first words are the handshake's answer.
 func (s *Server) newSocket(held *heldConn) (*socket, error) {
-	raw, err := held.Conn.(syscall.Conn).SyscallConn()
-	if err != nil {
+	sock := &socket{nc: held.Conn, writeTimeout: s.config.WriteTimeout / 2, drains: &s.drains}
+	sock.take = sock.readable
+	if conn, ok := held.Conn.(*tls.Conn); ok {
+		below := conn.NetConn().(*wire) // Serve has put it there
+		below.detached = true           // net/http has let go of it
+		sock.nc, sock.sealed, sock.take = below.Conn, &sealed{conn, below}, sock.readableSealed
+	}
+	var err error
+	if sock.raw, err = sock.nc.(syscall.Conn).SyscallConn(); err != nil {
 		return nil, err
 	}
-	sock := &socket{nc: held.Conn, raw: raw, writeTimeout: s.config.WriteTimeout / 2, drains: &s.drains}
-	sock.take = sock.readable
-	if err := raw.Control(func(fd uintptr) { sock.tells = tellsLeftover(fd) }); err != nil {
+	if err = sock.raw.Control(func(fd uintptr) { sock.tells = tellsLeftover(fd) }); err != nil {
 		return nil, err
 	}
 	sock.out = newOutBuffer()
@@ -166,8 +175,14 @@ func (s *socket) decline(why *actors.Error) {
 		Header: http.Header{"Retry-After": {"1"}},
 	}
 	w.Body = io.NopCloser(bytes.NewReader(problemBody(w.Header, why.Code, why.Reason)))
-	_ = w.Write(&answer)              // into memory
-	_, _ = s.tryWrite(answer.Bytes()) // the client may have gone
+	_ = w.Write(&answer) // into memory
+	s.leaving = newOutBuffer()
+	s.leaving.b = append(s.leaving.b, answer.Bytes()...)
+	if s.sealed == nil || s.sealLeaving() == nil {
+		_, _ = s.tryWrite(s.leaving.b) // the client may have gone
+	}
+	s.leaving.free()
+	s.leaving = nil
 }
 
 // heldAnswer gives gorilla's upgrader a connection that keeps the handshake's

@@ -28,7 +28,9 @@ func TestNpmClientAgrees(t *testing.T) {
 	s := start(t, Config{}, actors.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, node, "testdata/ws.cjs", "ws://"+s.address).CombinedOutput()
+	client := exec.CommandContext(ctx, node, "testdata/ws.cjs", scheme("ws")+"://"+s.address)
+	client.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+authorityFile(t))
+	out, err := client.CombinedOutput()
 	if want := "messages ok\nping ok\nerror ok\nclose ok\nversion 1 ok\n"; err != nil || string(out) != want {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ func openAdmin(ctx context.Context, c *config.Config) (net.Listener, error) {
 }
 
 // serveAdmin serves operators until the function is called that it returns.
-func serveAdmin(ctx context.Context, r *reloader, system *actors.System, listener net.Listener) (end func(), err error) {
+func serveAdmin(ctx context.Context, r *reloader, system *actors.System, listener net.Listener, secure *tls.Config) (end func(), err error) {
 	if listener == nil {
 		return func() {}, nil
 	}
@@ -56,7 +57,7 @@ func serveAdmin(ctx context.Context, r *reloader, system *actors.System, listene
 	own := admin.NewToken(adminTokenName, admin.Admin, secret)
 	access := accessOf(c, own)
 	server, err := admin.New(system, admin.Config{
-		Tokens: access.Tokens, Certificates: access.Certificates, Version: buildVersion().String(),
+		Tokens: access.Tokens, Certificates: access.Certificates, TLS: secure, Version: buildVersion().String(),
 		Settings: r.settings, Log: logger,
 	})
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
 
+	"callboard/cmd/callboard/config"
 	"callboard/protocol"
 	"callboard/transport/admin"
 	"callboard/transport/admin/adminv1"
@@ -27,14 +28,14 @@ type callerOptions struct {
 	url       string
 	insecure  bool
 	data      string
+	token     string
 	tokenFile string
 	output    format
 	every     time.Duration // of --watch; 0: once
+	trust     trustOptions
 }
 
 const (
-	tokenVariable = "CALLBOARD_TOKEN"
-
 	// callPatience is how long an answer may take, somewhat more than the service takes.
 	callPatience = 15 * time.Second
 )
@@ -45,7 +46,10 @@ func (o *callerOptions) flags(cmd *cobra.Command) {
 	f.StringVar(&o.url, "admin", "http://127.0.0.1:8081", "address of the admin API, http://host:port or https://host:port")
 	f.BoolVar(&o.insecure, "insecure", false, "send the token to another machine though nothing encrypts it")
 	f.StringVar(&o.data, "data", "./callboard-data", "directory of the service, whose file admin-token has the token")
-	f.StringVar(&o.tokenFile, "token-file", "", "file that has the token; or else "+tokenVariable+" is the token, if it is set")
+	f.StringVar(&o.tokenFile, "token-file", "", "file that has the token; or else "+config.TokenVariable+" is the token, if it is set")
+	f.StringVar(&o.token, "token", "", "the token itself, which others on this machine may see: rather name its file")
+	o.trust.flags(f)
+	o.trust.callerFlags(f)
 }
 
 // report adds how the answer is shown.
@@ -67,7 +71,13 @@ func (o *callerOptions) dial() (adminv1.AdminServiceClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	return adminv1.NewAdminServiceClient(http.DefaultClient, o.url, connect.WithInterceptors(bearer(secret))), nil
+	secure, err := o.trust.tls()
+	if err != nil {
+		return nil, err
+	}
+	network := http.DefaultTransport.(*http.Transport).Clone()
+	network.TLSClientConfig = secure
+	return adminv1.NewAdminServiceClient(&http.Client{Transport: network}, o.url, connect.WithInterceptors(bearer(secret))), nil
 }
 
 // bearer puts the token into every call, and bounds those that have one answer.
@@ -80,15 +90,22 @@ func (b bearer) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, request connect.AnyRequest) (connect.AnyResponse, error) {
 		ctx, cancel := context.WithTimeout(ctx, callPatience)
 		defer cancel()
-		request.Header().Set("Authorization", "Bearer "+string(b))
+		b.sign(request.Header())
 		return next(ctx, request)
+	}
+}
+
+// sign puts the token into a header; who comes with a certificate may have none.
+func (b bearer) sign(header http.Header) {
+	if b != "" {
+		header.Set("Authorization", "Bearer "+string(b))
 	}
 }
 
 func (b bearer) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
 	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
 		conn := next(ctx, spec)
-		conn.RequestHeader().Set("Authorization", "Bearer "+string(b))
+		b.sign(conn.RequestHeader())
 		return conn
 	}
 }
@@ -97,9 +114,12 @@ func (b bearer) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.
 	return next
 }
 
-// secret finds the token: in --token-file, the environment, the service's directory, or
-// where services without one have it.
+// secret finds the token: in --token, --token-file, the environment, the service's directory, or
+// where services without one have it. Who comes with a certificate needs none.
 func (o *callerOptions) secret() (string, error) {
+	if o.token != "" {
+		return o.token, nil
+	}
 	if o.tokenFile != "" {
 		secret, err := admin.ReadSecret(o.tokenFile)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -107,7 +127,7 @@ func (o *callerOptions) secret() (string, error) {
 		}
 		return secret, err
 	}
-	if secret := os.Getenv(tokenVariable); secret != "" {
+	if secret := os.Getenv(config.TokenVariable); secret != "" || o.trust.cert != "" {
 		return secret, nil
 	}
 	secret, err := admin.ReadSecret(filepath.Join(o.data, adminTokenName))
@@ -120,7 +140,7 @@ func (o *callerOptions) secret() (string, error) {
 		}
 	}
 	return "", exits(exitNotAllowed, fmt.Errorf("there is no admin token in %s: give the service's directory with --data, its token file with --token-file, or the token in %s",
-		o.data, tokenVariable))
+		o.data, config.TokenVariable))
 }
 
 // explained adds to an error of a call what to do next, and the status to exit with.
@@ -138,6 +158,9 @@ func (o *callerOptions) explained(err error) error {
 				})
 			}
 		}
+	}
+	if action := distrusted(err); action != "" {
+		return exits(exitNotAllowed, fmt.Errorf("%s: %s; %s", o.url, printable(failed.Message()), action))
 	}
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -99,6 +99,7 @@ func spoken(kind bench.Workload) string {
 func newWorkload(w workload) *cobra.Command {
 	config, output := w.defaults, resultFormat{}
 	config.Workload = w.kind
+	var trust trustOptions
 	cmd := &cobra.Command{
 		Use:   string(w.kind),
 		Short: w.short,
@@ -117,12 +118,17 @@ connections were lost.`,
 			}
 			line := bench.NewLine(cmd.ErrOrStderr())
 			config.Progress = line.Show
+			var err error
+			if config.TLS, err = trust.tls(); err != nil {
+				return err
+			}
 			result, err := bench.Run(cmd.Context(), config)
 			line.Clear()
 			return conclude(cmd.OutOrStdout(), &output, result, err)
 		},
 	}
 	f := cmd.Flags()
+	trust.flags(f)
 	f.StringVar(&config.URL, "url", "ws://127.0.0.1:8080", "address of the service, ws://host:port or wss://host:port")
 	f.IntVar(&config.Users, "users", config.Users, "users, each with a connection")
 	f.StringVar((*string)(&config.Protocol), "protocol", string(config.Protocol), spoken(w.kind))

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"callboard/cmd/callboard/bench"
+	"callboard/cmd/callboard/config"
 	"callboard/protocol"
 	"callboard/transport/client"
 )
@@ -42,7 +43,7 @@ var exitRows = []struct {
 	{exitNotFound, "there is no such user, session, file or inbox", "look for it with 'callboard user list' and 'callboard session list'"},
 	{exitRefused, "it was understood and refused: a conflict, or a limit", "the code on stderr says which; change what is asked for"},
 	{exitUnavailable, "nobody listens there, there was no answer, or the service takes nothing at the moment", "try again after a pause"},
-	{exitNotAllowed, "there is no token, it is wrong, or its role is too low", "give the right one: --data, --token-file or " + tokenVariable},
+	{exitNotAllowed, "there is no token, it is wrong, or its role is too low", "give the right one: --data, --token-file or " + config.TokenVariable},
 	{exitInterrupted, "SIGINT or SIGTERM came before it was done", ""},
 }
 

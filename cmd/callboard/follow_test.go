@@ -9,6 +9,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"callboard/cmd/callboard/config"
 	"callboard/transport/admin/adminv1"
 )
 
@@ -31,7 +32,7 @@ func (m *mute) Watch(ctx context.Context, _ *adminv1.WatchRequest, to *connect.S
 // follow runs 'callboard watch' against a service that is made up.
 func follow(t *testing.T, service adminv1.AdminServiceHandler, args ...string) (printed string, err error) {
 	t.Helper()
-	t.Setenv(tokenVariable, "secret")
+	t.Setenv(config.TokenVariable, "secret")
 	_, handler := adminv1.NewAdminServiceHandler(service)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)

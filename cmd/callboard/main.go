@@ -54,7 +54,7 @@ status ('callboard help exit-codes') are for scripts, and stay as they are.`,
 		Args: unknownCommand,
 		RunE: help,
 	}
-	root.AddCommand(newServe(), newListen(), newSend(), newUser(), newSession(), newTree(), newStats(), newWatch(), newBroadcast(), newConfig(), newDrain(), newInbox(), newBench(), newVersion(), newTop(), newExitCodes())
+	root.AddCommand(newServe(), newListen(), newSend(), newUser(), newSession(), newTree(), newStats(), newWatch(), newBroadcast(), newConfig(), newAdmin(), newDrain(), newInbox(), newBench(), newVersion(), newTop(), newExitCodes())
 	addExamples(root)
 	adviseHelp(root)
 	return root

@@ -56,6 +56,7 @@ user's inbox.`,
 			if o.to == "" || o.wait < 0 || cmd.Flags().Changed("as") {
 				return send(cmd.Context(), &o, textsOf(cmd, args), cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}
+			o.caller.trust.ca = o.trust.ca // they share the flag
 			return sendAsSystem(cmd.Context(), &o, textsOf(cmd, args), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}

@@ -24,7 +24,7 @@ func newServe() *cobra.Command {
 closes all sessions evenly over the drain time, and exits. A second signal ends
 it at once.
 
-Users connect at ws://ADDRESS/ws/{id}. /healthz and /readyz answer whoever
+Users connect at ws://ADDRESS/ws/{id}, with --tls-cert and --tls-key at wss://. /healthz and /readyz answer whoever
 watches over the service.
 
 Settings come from the YAML file that --config or CALLBOARD_CONFIG names, from the
@@ -72,16 +72,21 @@ func serve(ctx context.Context, from config.Sources) error {
 	if admins != nil {
 		defer admins.Close()
 	}
+	certificates, err := loadCertificates(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer certificates.end()
 	inboxes, err := openStore(c, r.log)
 	if err != nil {
 		return err
 	}
-	err = serveUsers(ctx, r, hangups, listener, admins, inboxes)
+	err = serveUsers(ctx, r, hangups, certificates, listener, admins, inboxes)
 	return errors.Join(err, closeStore(inboxes))
 }
 
 // serveUsers serves what comes to the listeners; admins may be nil.
-func serveUsers(ctx context.Context, r *reloader, hangups *hangups, listener, admins net.Listener, inboxes store) error {
+func serveUsers(ctx context.Context, r *reloader, hangups *hangups, certificates *certificates, listener, admins net.Listener, inboxes store) error {
 	c, logger := &r.loaded.Load().Config, r.log
 	shards, auto, err := shardsOf(c)
 	if err != nil {
@@ -95,13 +100,13 @@ func serveUsers(ctx context.Context, r *reloader, hangups *hangups, listener, ad
 		return err
 	}
 	server, err := transport.New(system, transport.Config{
-		MaxConnections: c.MaxConnections, AllowOrigins: c.AllowOrigins, Log: logger,
+		MaxConnections: c.MaxConnections, AllowOrigins: c.AllowOrigins, TLS: certificates.users, Log: logger,
 	})
 	if err != nil {
 		return errors.Join(err, stopSystem(system))
 	}
 	r.reloads(system, server, inboxes)
-	endAdmin, err := serveAdmin(ctx, r, system, admins)
+	endAdmin, err := serveAdmin(ctx, r, system, admins, certificates.admins)
 	if err != nil {
 		return errors.Join(err, stopSystem(system))
 	}
@@ -109,7 +114,7 @@ func serveUsers(ctx context.Context, r *reloader, hangups *hangups, listener, ad
 		logger.Warn("environment", slog.String("problem", warning))
 	}
 	endReload := hangups.each(r.reload)
-	logger.Info("serving", slog.String("address", listener.Addr().String()), slog.String("store", c.Store.Kind),
+	logger.Info("serving", slog.String("address", listener.Addr().String()), slog.String("store", c.Store.Kind), slog.Bool("tls", c.TLS.Cert != ""),
 		slog.String("version", buildVersion().String()))
 	go paceCollector(ctx) // ends with the context
 	err = server.Serve(ctx, listener, c.Drain)

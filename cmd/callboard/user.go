@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"syscall"
@@ -18,13 +19,15 @@ import (
 
 // userOptions are the flags of the commands that are users of the service.
 type userOptions struct {
-	url string
-	as  string
+	url   string
+	as    string
+	trust trustOptions
 }
 
 func (o *userOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.url, "url", "ws://127.0.0.1:8080", "address of the service, ws://host:port or wss://host:port")
 	cmd.Flags().StringVar(&o.as, "as", "", "user id to connect as")
+	o.trust.flags(cmd.Flags())
 }
 
 // dial connects to the service. Once that has been possible, the client connects
@@ -37,9 +40,18 @@ func (o *userOptions) dial(ctx context.Context, config client.Config) (*client.C
 	if err := checkURL(o.url); err != nil {
 		return nil, err
 	}
+	if config.TLS, err = o.trust.tls(); err != nil {
+		return nil, err
+	}
 	c, err := client.Dial(ctx, o.url, user, config)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, fmt.Errorf("%w; start it there with 'callboard serve', or give another address with --url", err)
+	}
+	if refused, ok := errors.AsType[*client.RefusedError](err); ok && refused.Status == http.StatusBadRequest && refused.Code == "" {
+		return nil, misused("%w; if the service speaks TLS there, give the address with wss://", err)
+	}
+	if action := distrusted(err); action != "" {
+		return nil, exits(exitNotAllowed, fmt.Errorf("%w; %s", err, action))
 	}
 	if err != nil {
 		return nil, advised(err)

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"time"
@@ -14,6 +15,10 @@ type Config struct {
 	// Certificates are the client certificates that are let in without a token. They count
 	// only on connections whose TLS has verified them.
 	Certificates []Certificate
+
+	// TLS is for listeners whose connections are encrypted; its NextProtos are h2 and http/1.1.
+	// Default: they are not.
+	TLS *tls.Config
 
 	// Version is what GetStats says was built.
 	Version string

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -65,7 +66,8 @@ func New(system *actors.System, config Config) (*Server, error) {
 
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true) // gRPC without TLS
+	protocols.SetHTTP2(config.TLS != nil)
+	protocols.SetUnencryptedHTTP2(config.TLS == nil) // gRPC without TLS
 	s.http = &http.Server{
 		Handler:           s.guard(mux),
 		Protocols:         &protocols,
@@ -95,6 +97,9 @@ func openAPI(w http.ResponseWriter, _ *http.Request) {
 // Serve answers until the context is done, and returns when the last call has ended or
 // was cut off.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	if s.config.TLS != nil {
+		listener = tls.NewListener(listener, s.config.TLS)
+	}
 	failed := make(chan error, 1)
 	served := make(chan struct{})
 	go func() { // ends with the Shutdown below

@@ -55,6 +55,9 @@ func bearer(tokens []Token, secret string) (found Token, ok bool) {
 	return found, ok
 }
 
+// NewSecret makes up the secret of a token.
+func NewSecret() string { return secretPrefix + rand.Text() }
+
 const (
 	secretPrefix    = "callboard_" // so that tools which look for leaked secrets know it
 	minSecretLength = 24           // with 128 bits of chance in base32 it has 26 and the prefix
@@ -103,7 +106,7 @@ func writeSecret(path string) error {
 		return err
 	}
 	defer func() { _ = os.Remove(file.Name()) }() // its other name stays
-	_, err = file.WriteString(secretPrefix + rand.Text() + "\n")
+	_, err = file.WriteString(NewSecret() + "\n")
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
@@ -55,7 +56,8 @@ type Config struct {
 	Settle   time.Duration // With Check: how long what is confirmed may take to be seen, behind the end.
 	Protocol Protocol
 	Check    bool
-	PID      int // The service's process, if it is on this machine: its memory and processor time are shown.
+	TLS      *tls.Config // For addresses with wss; nil: Go's.
+	PID      int         // The service's process, if it is on this machine: its memory and processor time are shown.
 
 	Progress func(Progress) // Called each second or so; nil: nobody wants to know.
 }

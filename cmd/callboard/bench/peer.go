@@ -48,7 +48,7 @@ const (
 func (p *peer) connect(ctx context.Context, address string) error {
 	subprotocol := p.load.config.Protocol.subprotocol()
 	conn, err := client.DialConn(ctx, address, p.id, client.ConnConfig{
-		Subprotocol: subprotocol, ReadBuffer: p.load.readBuffer(), NetDial: p.load.source.dialer(p.index),
+		Subprotocol: subprotocol, ReadBuffer: p.load.readBuffer(), NetDial: p.load.source.dialer(p.index), TLS: p.load.config.TLS,
 	})
 	if err != nil {
 		return err

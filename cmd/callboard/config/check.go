@@ -16,7 +16,7 @@ var checks = map[string]func(text string) error{
 	"address":         checkAddress,
 	"address or none": func(text string) error { return unlessEmpty(text, checkAddress) },
 	"origin":          checkOrigin,
-	"name":            checkName,
+	"name":            CheckName,
 	"sha256":          checkSHA256,
 	"shards":          checkShards,
 }
@@ -43,8 +43,8 @@ func checkOrigin(text string) error {
 	return nil
 }
 
-// checkName keeps lines of the audit log apart.
-func checkName(text string) error {
+// CheckName checks a name for the audit log, whose lines it is to keep apart.
+func CheckName(text string) error {
 	if text == "" || len(text) > 255 {
 		return errors.New("is empty or longer than 255 bytes: give a name")
 	}
