@@ -54,7 +54,10 @@ func startWith(tb testing.TB, transport Config, system actors.Config, drain time
 	goroutines := runtime.NumGoroutine()
 	s := &service{t: tb, log: new(logBuffer), served: make(chan error, 1)}
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	transport.Log, system.Log, transport.TLS = log, log, serverTLS()
+	transport.Log, system.Log = log, log
+	if transport.TLS == nil {
+		transport.TLS = serverTLS()
+	}
 	if system.Store == nil {
 		system.Store = memory.New(memory.Config{})
 	}

@@ -159,8 +159,10 @@ func (o *callerOptions) explained(err error) error {
 			}
 		}
 	}
-	if action := distrusted(err); action != "" {
-		return exits(exitNotAllowed, fmt.Errorf("%s: %s; %s", o.url, printable(failed.Message()), action))
+	for _, cause := range []error{err, o.trust.probe(o.url, failed.Code())} {
+		if action := distrusted(cause); action != "" {
+			return exits(exitNotAllowed, fmt.Errorf("%s: %s; %s", o.url, printable(cause.Error()), action))
+		}
 	}
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):

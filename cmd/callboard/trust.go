@@ -1,12 +1,17 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/url"
 	"os"
+	"time"
 
+	"connectrpc.com/connect"
 	"github.com/spf13/pflag"
 )
 
@@ -53,6 +58,36 @@ func (o *trustOptions) tls() (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{own}
 	}
 	return config, nil
+}
+
+// probePatience is how long a service may take to say that it does not want a certificate.
+const probePatience = time.Second
+
+// probe finds out whether a call over HTTPS failed for want of trust, and returns the error. With
+// TLS 1.3 a client certificate is refused when the client has begun to talk, and HTTP/2 then
+// says no more than that the connection has gone.
+func (o *trustOptions) probe(address string, code connect.Code) error {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" || code != connect.CodeUnavailable && code != connect.CodeCanceled && code != connect.CodeUnknown {
+		return nil
+	}
+	config, err := o.tls()
+	if err != nil {
+		return err
+	}
+	port := cmp.Or(u.Port(), "443")
+	ctx, cancel := context.WithTimeout(context.Background(), probePatience)
+	defer cancel()
+	conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetReadDeadline(time.Now().Add(probePatience)); err != nil {
+		return err
+	}
+	_, err = conn.Read(make([]byte, 1))
+	return err
 }
 
 // distrusted says what to do about an error of TLS; empty if the error is another.
