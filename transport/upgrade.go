@@ -159,7 +159,7 @@ func (s *Server) newSocket(held *heldConn) (*socket, error) {
 	if sock.raw, err = sock.nc.(syscall.Conn).SyscallConn(); err != nil {
 		return nil, err
 	}
-	if err = sock.raw.Control(func(fd uintptr) { sock.tells = tellsLeftover(fd) }); err != nil {
+	if err := sock.raw.Control(func(fd uintptr) { sock.tells = tellsLeftover(fd) }); err != nil {
 		return nil, err
 	}
 	sock.out = newOutBuffer()

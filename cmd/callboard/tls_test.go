@@ -292,11 +292,11 @@ func TestAdminSpeaksBothVersionsOfHTTPOverTLS(t *testing.T) {
 	_, admin, _ := serveAdminTLS(t, fmt.Sprintf("admin: {tls: {cert: %s, key: %s}}\n", cert, key), "--data", data)
 	token, err := os.ReadFile(filepath.Join(data, "admin-token"))
 	must(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	for _, major := range []int{1, 2} {
 		transport := &http.Transport{TLSClientConfig: a.trust(), ForceAttemptHTTP2: major == 2}
 		t.Cleanup(transport.CloseIdleConnections)
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
 		request, err := http.NewRequestWithContext(ctx, http.MethodPost, admin+"/callboard.admin.v1.AdminService/GetStats", strings.NewReader("{}"))
 		must(t, err)
 		request.Header.Set("Content-Type", "application/json")

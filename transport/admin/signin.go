@@ -54,8 +54,10 @@ func (s *Server) Reload(access Access) error {
 func (a *Access) bearer(r *http.Request) (Token, bool) {
 	if given := r.Header.Get("Authorization"); given != "" {
 		scheme, secret, _ := strings.Cut(given, " ")
-		token, ok := bearer(a.Tokens, strings.TrimSpace(secret))
-		return token, ok && strings.EqualFold(scheme, "Bearer")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return Token{}, false
+		}
+		return bearer(a.Tokens, strings.TrimSpace(secret))
 	}
 	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
 		return Token{}, false

@@ -124,3 +124,21 @@ func TestRetentionGoesThroughAllUsers(t *testing.T) {
 		}
 	})
 }
+
+func TestRetentionThatWasChangedIsThatOfTheNextRound(t *testing.T) {
+	state := retained(t, pebble.Config{RetentionEntries: 100, RetentionAge: time.Hour}, 1501*time.Millisecond, func(s *pebble.Store) {
+		inboxtest.Fill(t, s, "bob", 2000, "hello")
+		commit(t, s, at(10, 1000))
+		for _, wrong := range []pebble.Retention{{Age: 0, Entries: 1}, {Age: time.Second, Entries: 0}} {
+			if s.Retain(wrong) == nil {
+				t.Errorf("%+v is taken", wrong)
+			}
+		}
+		if err := s.Retain(pebble.Retention{Age: time.Second, Entries: 100}); err != nil {
+			t.Error(err)
+		}
+	})
+	if state.Floor != 500 { // those that are older than a second
+		t.Errorf("%+v, want floor 500", state)
+	}
+}
