@@ -119,7 +119,7 @@ func TestJSONIsWhatScriptsRelyOn(t *testing.T) {
 	} {
 		golden(t, c.name, call(t, caller, append(c.args, "-o", "json")...))
 	}
-	golden(t, "config-show", settingOf(t, call(t, caller, "config", "show", "-o", "json"), "inbox-entries"))
+	golden(t, "config-show", settingOf(t, call(t, caller, "config", "show", "-o", "json"), "inbox.entries"))
 	listener.stdout.has(t, `hello\n.*hello\n`)
 	settles(t, caller, 2)
 	carol := start(t, nil, "listen", "--as", "carol", "--device", "phone", "--url", url)
