@@ -150,7 +150,7 @@ func TestTrimMakesRoomWithoutARestart(t *testing.T) {
 func TestConfigIsShownAsItIs(t *testing.T) {
 	_, _, caller := serveWithAdmin(t, "--inbox-entries", "7")
 	out := call(t, caller, "config", "show")
-	for _, line := range []string{`(?m)^inbox\.entries +7 +--inbox-entries$`, `(?m)^shards +16 +default$`, `(?m)^admin\.listen +127.0.0.1:0 +--admin$`, `(?m)^admin\.tokens +\*\*\* \(0\) +default$`} {
+	for _, line := range []string{`(?m)^inbox\.entries +7 +--inbox-entries$`, `(?m)^shards +kept +default$`, `(?m)^admin\.listen +127.0.0.1:0 +--admin$`, `(?m)^admin\.tokens +\*\*\* \(0\) +default$`} {
 		if !regexp.MustCompile(line).MatchString(out) {
 			t.Errorf("no %s in %s", line, out)
 		}

@@ -64,10 +64,10 @@ func TestServeTakesFileEnvironmentAndFlags(t *testing.T) {
 
 func TestServeRefusesAWrongFileInALine(t *testing.T) {
 	name := configured(t, filepath.Join(t.TempDir(), "c.yaml"), "shards: 0\ndrian: 1s\n")
-	start(t, nil, "serve", "--config", name).complains(2, name+":1: shards is 0: give 1 to 4096", "the first of 2 faults", "config check")
+	start(t, nil, "serve", "--config", name).complains(2, name+":1: shards \"0\": give 1 to 4096", "the first of 2 faults", "config check")
 	start(t, nil, "serve", "--config", "/none").complains(3, "/none", "--config", "CALLBOARD_CONFIG")
 	t.Setenv("CALLBOARD_SHARDS", "0")
-	start(t, nil, "serve").complains(2, "CALLBOARD_SHARDS is 0: give 1 to 4096")
+	start(t, nil, "serve").complains(2, "CALLBOARD_SHARDS \"0\": give 1 to 4096")
 }
 
 func TestHangupTakesWhatCanBeTaken(t *testing.T) {

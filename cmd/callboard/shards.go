@@ -82,8 +82,8 @@ func writeShards(path string, shards int) error {
 		return err
 	}
 	defer func() { _ = os.Remove(file.Name()) }() // it is there no more, but after a failure
-	_, err = fmt.Fprintln(file, shards)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+	_, wrong := fmt.Fprintln(file, shards)
+	if err := errors.Join(wrong, file.Sync(), file.Close()); err != nil {
 		return err
 	}
 	return os.Rename(file.Name(), path)

@@ -88,6 +88,9 @@ func (l *Loaded) check() (faults FaultError) {
 		bad("admin.listen", "%s would send the admin token over the network in clear; "+
 			"give admin.tls.cert and admin.tls.key, listen on 127.0.0.1 and come by ssh, or give --insecure", c.Admin.Listen)
 	}
+	if c.Supervision.MaxPark < c.Supervision.Park {
+		bad("supervision.max-park", "is %s, less than supervision.park, which is %s: give at least that", c.Supervision.MaxPark, c.Supervision.Park)
+	}
 	for prefix, t := range map[string]TLS{"tls": c.TLS, "admin.tls": c.Admin.TLS.TLS} {
 		switch {
 		case t.Cert != "" && t.Key == "":

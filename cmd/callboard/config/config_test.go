@@ -20,7 +20,7 @@ import (
 // samples have a value for each check, so that a setting with it can be given another than its default.
 var samples = map[string]string{
 	"address": "127.0.0.1:7", "address or none": "127.0.0.1:7", "origin": "https://a.example.org",
-	"name": "vera", "sha256": strings.Repeat("ab", 32),
+	"name": "vera", "sha256": strings.Repeat("ab", 32), "shards": "7",
 }
 
 // needs are the settings that one cannot be given without.

@@ -16,10 +16,11 @@ func TestFaultNamesLineKeyAndRemedy(t *testing.T) {
 		"without section":    {"\n\nentries: 5\n", []string{":3: entries is no setting; did you mean inbox.entries"}},
 		"like nothing":       {"zzzzzzzz: 5\n", []string{":1: zzzzzzzz is no setting; 'callboard config docs'"}},
 		"twice":              {"drain: 5s\nshards: 1\ndrain: 6s\n", []string{":3: drain is given a second time, after line 1"}},
-		"two of them":        {"shards: many\ndrain: long\n", []string{":1: shards \"many\" is no whole number", "16", ":2: drain \"long\" is no time", "10s"}},
+		"two of them":        {"max-connections: many\ndrain: long\n", []string{":1: max-connections \"many\" is no whole number", "100000", ":2: drain \"long\" is no time", "10s"}},
 		"no unit":            {"drain: 10\n", []string{":1: drain \"10\" is no time: give a number with its unit, like 10s"}},
 		"below":              {"retention:\n  age: 1s\n", []string{":2: retention.age is 1s: give at least 1m, like 720h"}},
-		"above":              {"shards: 5000\n", []string{":1: shards is 5000: give 1 to 4096"}},
+		"above":              {"store:\n  memtable: 5000\n", []string{":2: store.memtable is 5000: give 1 to 1024"}},
+		"shards":             {"shards: 5000\n", []string{":1: shards \"5000\": give 1 to 4096, auto or kept"}},
 		"word":               {"store:\n  kind: disk\n", []string{`:2: store.kind "disk": give pebble or memory`}},
 		"address":            {"listen: here\n", []string{":1: listen ", "host:port"}},
 		"origin":             {"allow-origins:\n- https://a.example\n- b.example\n", []string{":3: allow-origins.1 ", "https://example.org"}},
@@ -42,6 +43,7 @@ func TestFaultNamesLineKeyAndRemedy(t *testing.T) {
 		"key without cert":   {"admin:\n  tls:\n    key: a\n", []string{":3: admin.tls.key is given and admin.tls.cert is not: give both"}},
 		"authority alone":    {"admin:\n  tls:\n    client-ca: a\n", []string{":3: admin.tls.client-ca asks for", "admin.tls.cert"}},
 		"roles alone":        {"admin:\n  tls:\n    roles: [{name: a, role: admin}]\n", []string{":3: admin.tls.roles are for", "client-ca"}},
+		"rests that shrink":  {"supervision:\n  park: 1m\n", []string{"supervision.max-park is 30s, less than supervision.park, which is 1m0s"}},
 		"no directory":       {"data: \"\"\n", []string{":1: data is empty"}},
 	} {
 		t.Run(name, func(t *testing.T) {
