@@ -60,7 +60,7 @@ func (s *shard) take(ctx actor.Context, msg *handover) {
 	e := &given
 	s.insert(e)
 	if e.state == parked {
-		s.parked++
+		s.rests(1)
 		s.system.after(max(0, e.quietAt-s.system.now()), ctx.Self(), &unpark{e.id})
 	} else {
 		s.start(ctx, e)

@@ -50,6 +50,58 @@ func relay(b *testing.B, system *System, window int) {
 	}
 }
 
+// BenchmarkRelayV1 is the same in version 1, where every message has an id, is confirmed
+// and is acknowledged.
+func BenchmarkRelayV1(b *testing.B) {
+	for _, window := range []int{1, 16, 64} {
+		b.Run(fmt.Sprintf("window=%d", window), func(b *testing.B) {
+			system := benchSystem(b)
+			got := make(chan struct{}, window)
+			alice, err := system.Connect(b.Context(), "alice", V1, &fakeConn{keep: true})
+			if err != nil {
+				b.Fatal(err)
+			}
+			alice.Connect(&protocol.Connect{})
+			var bob *Link
+			linked := make(chan struct{})
+			conn := &fakeConn{keep: true, onWrite: func(m protocol.Message) {
+				switch m := m.(type) {
+				case *protocol.Connect:
+					close(linked)
+				case *protocol.Receive:
+					if window < 32 || m.Seq%16 == 0 {
+						bob.Ack(m.Seq)
+					}
+					got <- struct{}{}
+				}
+			}}
+			if bob, err = system.Connect(b.Context(), "bob", V1, conn); err != nil {
+				b.Fatal(err)
+			}
+			bob.Connect(&protocol.Connect{Window: protocol.MaxWindow})
+			<-linked
+
+			for range window {
+				got <- struct{}{}
+			}
+			b.ReportAllocs()
+			sent := 0
+			for b.Loop() {
+				<-got
+				next := alice.Next()
+				next.Receiver, next.Content, next.Id = "bob", "hello i am alice", strconv.Itoa(sent)
+				if !alice.Send() {
+					b.Fatal("the session has ended")
+				}
+				sent++
+			}
+			for range window {
+				<-got
+			}
+		})
+	}
+}
+
 // BenchmarkConnect is the coming and going of a user's only session.
 func BenchmarkConnect(b *testing.B) {
 	system := benchSystem(b)

@@ -18,6 +18,8 @@ type attachment struct {
 	sent    uint64 // the newest that was sent
 	has     uint64 // everything up to here has arrived
 	listens bool   // it acknowledges, and so has a say in where its device stands
+	seed    bool   // its client acknowledges nothing; the session does
+	timing  timing // of a message that is on its way
 	flight  flight // what is on its way
 }
 
@@ -43,6 +45,34 @@ func (a *attachment) resume(arrived uint64) {
 func (a *attachment) arrived(seq uint64) {
 	a.has = max(a.has, seq)
 	a.flight.arrived(seq)
+}
+
+// timing is a message whose time to its ACK is taken: the low half of its number, and
+// when it was sent. The zero timing is none.
+type timing struct {
+	seq uint32
+	at  tick
+}
+
+// sample takes the time of what was just sent, as it was committed, if chance picks it.
+// Of a session one at a time is timed.
+func (u *user) sample(a *attachment) {
+	switch {
+	case a.seed || a.timing.at != 0:
+	case u.untimed > 0:
+		u.untimed--
+	default:
+		u.untimed = untilSample()
+		a.timing = timing{uint32(a.sent), tickOf(u.system.now())}
+	}
+}
+
+// timeAck counts how long what arrives now took, if it was timed.
+func (u *user) timeAck(a *attachment, upTo uint64) {
+	if t := a.timing; t.at != 0 && int32(uint32(upTo)-t.seq) >= 0 {
+		a.timing = timing{}
+		u.system.counts.acks.add(uint64(tickOf(u.system.now()).since(t.at)), 1)
+	}
 }
 
 // maxTail and maxTailBytes bound the newest messages that a user's actor keeps in
@@ -109,6 +139,7 @@ func (u *user) deliver(entries []*keep) {
 			if a.sent+1 == k.message.Seq && a.room() {
 				u.pass(a, &k.message)
 				handed = true
+				u.sample(a)
 			} else {
 				behind = true
 			}

@@ -93,6 +93,7 @@ func (k *doorkeeper) block(ctx actor.Context, msg *blockUser) {
 		answer(ctx, ErrNoBlocklist)
 		return
 	case !again && blocked.Len() >= k.system.config.MaxBlocked:
+		k.system.HitLimit(CodeTooManyBlocked, msg.block.User, "", ErrTooManyBlocked.Reason)
 		answer(ctx, ErrTooManyBlocked)
 		return
 	}

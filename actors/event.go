@@ -90,18 +90,12 @@ func (s *System) publish(e Event) {
 	}
 }
 
-// HitLimit tells those who watch that a limit has refused something before any actor
-// saw it. The user may be empty. It costs next to nothing when nobody watches.
-func (s *System) HitLimit(code protocol.ErrorCode, user protocol.UserID, remote, reason string) {
+// HitLimit counts that a limit has refused something, and tells those who watch. The limit
+// is one of those in limits.go; user, remote and reason may be empty.
+func (s *System) HitLimit(limit protocol.ErrorCode, user protocol.UserID, remote, reason string) {
+	s.counts.limits.add(limit)
 	if s.watched() {
-		s.publish(Event{Kind: LimitHit, User: user, Remote: remote, Shard: -1, Code: code, Reason: reason})
-	}
-}
-
-// hitLimit is HitLimit for what an *Error says.
-func (s *System) hitLimit(why *Error, user protocol.UserID, session uint64) {
-	if s.watched() {
-		s.publish(Event{Kind: LimitHit, User: user, Session: session, Shard: -1, Code: why.Code, Reason: why.Reason})
+		s.publish(Event{Kind: LimitHit, User: user, Remote: remote, Shard: -1, Code: limit, Reason: reason})
 	}
 }
 
@@ -114,11 +108,12 @@ func (s *session) about(kind EventKind) Event {
 	return e
 }
 
-// hitLimit says that a limit closes this session.
-func (s *session) hitLimit(code protocol.ErrorCode, reason string) {
+// hitLimit is System.HitLimit for a limit that closes this session.
+func (s *session) hitLimit(limit protocol.ErrorCode, reason string) {
+	s.link.system.counts.limits.add(limit)
 	if s.link.system.watched() {
 		e := s.about(LimitHit)
-		e.Code, e.Reason = code, reason
+		e.Code, e.Reason = limit, reason
 		s.link.system.publish(e)
 	}
 }

@@ -247,12 +247,12 @@ func (w *world) restart() {
 }
 
 // actors are the names of all actors and of whoever else has an address, but for
-// those of protoactor itself.
+// those of protoactor itself, and the stopwatches.
 func (w *world) actors() []string {
 	var names []string
 	for _, part := range w.system.actors.ProcessRegistry.LocalPIDs.LocalPIDs {
 		part.IterCb(func(name string, _ any) {
-			if name != "deadletter" && name != "eventstream" && !strings.HasPrefix(name, "guardian$") {
+			if name != "deadletter" && name != "eventstream" && !strings.HasPrefix(name, "guardian$") && !strings.HasPrefix(name, "stopwatch/") {
 				names = append(names, name)
 			}
 		})

@@ -17,6 +17,7 @@ const feedLength = 1024
 type feed[T any] struct {
 	queue  chan fed[T]
 	missed atomic.Uint64   // left out since the last news that found room
+	lost   *atomic.Uint64  // the system's count of what was left out
 	over   <-chan struct{} // closed when there will be no more
 
 	next    T    // the reader's: it comes behind the word that something is missing
@@ -29,15 +30,18 @@ type fed[T any] struct {
 	news   T
 }
 
-func newFeed[T any](over <-chan struct{}) feed[T] {
-	return feed[T]{queue: make(chan fed[T], feedLength), over: over}
+func newFeed[T any](over <-chan struct{}, lost *atomic.Uint64) feed[T] {
+	return feed[T]{queue: make(chan fed[T], feedLength), over: over, lost: lost}
 }
 
 // full is whether put would only count. It spares a caller to make what nobody gets;
 // the caller calls miss instead.
 func (f *feed[T]) full() bool { return len(f.queue) == cap(f.queue) }
 
-func (f *feed[T]) miss() { f.missed.Add(1) }
+func (f *feed[T]) miss() {
+	f.missed.Add(1)
+	f.lost.Add(1)
+}
 
 func (f *feed[T]) put(news T) {
 	var missed uint64
@@ -47,7 +51,8 @@ func (f *feed[T]) put(news T) {
 	select {
 	case f.queue <- fed[T]{missed, news}:
 	default:
-		f.missed.Add(missed + 1)
+		f.missed.Add(missed)
+		f.miss()
 	}
 }
 
@@ -92,6 +97,14 @@ func (f *feed[T]) take(got fed[T]) (news T, missed uint64) {
 type readers[T any] struct {
 	all  []T
 	mask uint64 // of the ids that they ask for; see mark
+}
+
+// number is how many there are.
+func (r *readers[T]) number() int {
+	if r == nil {
+		return 0
+	}
+	return len(r.all)
 }
 
 // subscribe adds a reader, and returns false if there are as many as may be.

@@ -146,8 +146,10 @@ func (s *System) hopOf(kind HopKind, m *protocol.Receive, session uint64, device
 	})
 }
 
-// refusedKept notes, for those who follow it, that a message with a number is refused.
+// refusedKept counts, and notes for those who follow it, that a message with a number is
+// refused.
 func (s *System) refusedKept(m *protocol.Receive, why *Error) {
+	s.countRefusal(m.Receiver, why)
 	if s.traced(m.Sender, m.Receiver) {
 		s.hop(&Hop{
 			Kind: HopRefused, Sender: protocol.UserID(m.Sender), Receiver: protocol.UserID(m.Receiver), ID: m.Id, Seq: m.Seq,
@@ -156,8 +158,9 @@ func (s *System) refusedKept(m *protocol.Receive, why *Error) {
 	}
 }
 
-// refusedSend notes, for those who follow it, that a send is refused.
+// refusedSend counts, and notes for those who follow it, that a send is refused.
 func (s *System) refusedSend(m *protocol.Send, why *Error) {
+	s.countRefusal(m.Receiver, why)
 	if s.traced(m.Sender, m.Receiver) {
 		s.hop(&Hop{
 			Kind: HopRefused, Sender: protocol.UserID(m.Sender), Receiver: protocol.UserID(m.Receiver), ID: m.Id,
@@ -180,6 +183,13 @@ func (s *System) answered(m *protocol.Receive) {
 	}
 }
 
+// answeredAgain counts, and notes for those who follow it, that a sender is told SENT for a
+// message that it has sent before.
+func (s *System) answeredAgain(m *protocol.Receive) {
+	s.counts.repeated.Add(1)
+	s.answered(m)
+}
+
 // mailHop notes, for those who follow them, a hop of the sends among mail that a shard
 // holds or has held.
 func (s *System) mailHop(kind HopKind, mail []any, reason string) {
@@ -194,9 +204,11 @@ func (s *System) mailHop(kind HopKind, mail []any, reason string) {
 	}
 }
 
-// refused notes that a frame of this session's client is refused before it is a message.
-func (l *Link) refused(e *protocol.Error) {
+// refusedFrame counts, and notes for those who follow its sender, that a frame is refused
+// before it is a message.
+func (l *Link) refusedFrame(e *protocol.Error) {
 	code := protocol.ErrorCode(e.Code)
+	l.system.counts.frames.add(code)
 	if code == protocol.CodeTooLarge {
 		l.system.HitLimit(code, l.user, "", e.Reason)
 	}

@@ -50,7 +50,9 @@ func (s *session) arrived() uint64 {
 // connectDue: a client that says nothing holds no session.
 func (s *session) connectDue() {
 	if s.state == greeting {
-		s.close(Control{Code: protocol.ClosePolicyViolation, Reason: "the first message is CONNECT, and none came in time"})
+		const reason = "the first message is CONNECT, and none came in time"
+		s.hitLimit(LimitHandshake, reason)
+		s.close(Control{Code: protocol.ClosePolicyViolation, Reason: reason})
 	}
 }
 

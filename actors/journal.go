@@ -149,9 +149,11 @@ func (j *journal) flush() {
 		j.abandon(j.failure)
 		return
 	}
-	j.system.committing.Store(int64(max(j.system.now(), 1)))
+	began := j.system.now()
+	j.system.committing.Store(int64(max(began, 1)))
 	err := j.system.config.Store.Commit(&j.batch)
 	j.system.committing.Store(0)
+	j.count(j.system.now()-began, err)
 	if err != nil {
 		j.failed(err)
 		j.abandon(j.failure)
@@ -168,6 +170,20 @@ func (j *journal) flush() {
 		j.system.finish(msg.chores, nil) // whoever looks now sees it
 	}
 	j.waiting = nil
+}
+
+// count notes what the commit of the batch was like.
+func (j *journal) count(took time.Duration, err error) {
+	c := j.system.counts
+	c.commits.add(uint64(took), 1)
+	if err != nil {
+		c.failedCommits.Add(1)
+		return
+	}
+	if n := len(j.batch.Appends); n > 0 {
+		c.batches.add(uint64(n), 1)
+		c.stripe(0).keep(n, j.bytes)
+	}
 }
 
 // next takes the oldest commit out of those that wait: it is answered once,

@@ -69,9 +69,6 @@ func (u *user) send(ctx actor.Context, msg *protocol.Send) {
 // decline refuses a send.
 func (u *user) decline(ctx actor.Context, msg *protocol.Send, why *Error) {
 	u.system.refusedSend(msg, why)
-	if why.Code == protocol.CodeInboxFull {
-		u.system.hitLimit(why, u.id, 0)
-	}
 	answer(ctx, refusal(msg, why))
 }
 
@@ -182,7 +179,7 @@ func (u *user) repeated(ctx actor.Context, msg *protocol.Send) bool {
 		u.decline(ctx, msg, ErrConflict)
 	default:
 		u.system.repeatedSend(m)
-		u.system.answered(m)
+		u.system.answeredAgain(m)
 		answer(ctx, sentFor(m))
 	}
 	return true
@@ -232,6 +229,9 @@ func (u *user) commitHere() {
 	for _, k := range entries {
 		k.confirm(u.system)
 	}
+	if n := len(entries); n > 0 {
+		u.system.counts.stripe(uint64(u.lane)).keep(n, entries[n-1].sum-u.keptSum)
+	}
 	u.kept(entries)
 	u.chored(chores)
 	u.system.finish(chores, nil)
@@ -253,7 +253,6 @@ func (u *user) kept(entries []*keep) {
 	if len(entries) == 0 {
 		return
 	}
-	u.system.traffic.kept.add(uint64(u.lane), len(entries))
 	newest := entries[len(entries)-1]
 	u.head, u.keptSum = newest.message.Seq, newest.sum
 	if u.pending != nil {
@@ -268,7 +267,7 @@ func (u *user) settlePending(entries []*keep) {
 		key := sendKey{k.message.Sender, k.message.Id}
 		delete(u.pending, key)
 		for _, to := range u.repeats[key] {
-			u.system.answered(&k.message)
+			u.system.answeredAgain(&k.message)
 			u.root().Send(to, sentFor(&k.message))
 		}
 		delete(u.repeats, key)

@@ -80,6 +80,7 @@ func (l *Link) Ack(seq uint64) bool {
 func (l *Link) Next() *protocol.Send {
 	if l.next == nil { // a peer that only listens has none
 		l.next = l.makeNext("")
+		l.next.untimed = untilSample()
 	}
 	return &l.next.send
 }
@@ -96,6 +97,12 @@ func (l *Link) Send() bool {
 	if l.system.traced(o.send.Sender, o.send.Receiver) {
 		l.system.hopOfSend(HopRead, &o.send, sessionNumber(l.pid), l.device, "")
 	}
+	if o.untimed > 0 {
+		l.next.untimed = o.untimed - 1
+	} else {
+		l.next.untimed = untilSample()
+		o.envelope.Sender = l.system.timed(l.pid)
+	}
 	l.system.post(protocol.UserID(o.send.Receiver), &o.envelope)
 	return true
 }
@@ -110,7 +117,7 @@ func (l *Link) makeNext(receiver string) *outgoing {
 // Refuse has the peer told that a frame of its was refused. It takes a credit,
 // as Send does.
 func (l *Link) Refuse(e *protocol.Error) bool {
-	l.refused(e)
+	l.refusedFrame(e)
 	return l.take() && l.post(&frameRefused{e})
 }
 
@@ -167,7 +174,8 @@ func (l *Link) take() bool {
 	if l.credits.Add(-1) >= 0 {
 		return true
 	}
-	for { // the channel may hold a word that was meant for Connect
+	l.system.counts.limits.add(LimitInFlight) // too often for an event
+	for {                                        // the channel may hold a word that was meant for Connect
 		<-l.wake
 		if l.ended.Load() {
 			return false

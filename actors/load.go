@@ -40,10 +40,11 @@ type (
 // once, and no user.
 func (s *System) Load(ctx context.Context, limit int) (*Load, error) {
 	load := &Load{
-		Kept: s.traffic.kept.total(), Delivered: s.traffic.delivered.total(), Stalled: int(s.traffic.stalled.Load()),
-		Opened: s.counts.opened.Load(), Ended: s.counts.ended.Load(),
-		Refused: s.traffic.refused.all(), Closed: s.traffic.closed.all(),
+		Stalled: int(s.counts.stalled.Load()),
+		Ended:   s.counts.ended.Load(), Opened: s.counts.opened.Load(),
+		Refused: happened(s.counts.refused, s.counts.frames), Closed: happened(s.counts.closes),
 	}
+	load.Kept, _, load.Delivered = s.counts.total()
 	for _, road := range s.ring.Load().all() {
 		shard, err := askShard[*shardLoad](ctx, s, road, &loadShard{})
 		switch {

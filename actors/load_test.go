@@ -77,7 +77,7 @@ func TestLoadCountsWhatPasses(t *testing.T) {
 		if countOf(load.Refused, protocol.CodeInboxFull) != 3 || countOf(load.Refused, protocol.CodeInvalidUserID) != 1 {
 			t.Errorf("refused: %v", load.Refused)
 		}
-		if load.Ended != 2 || countOf(load.Closed, protocol.CodeClosedByOperator) != 1 || countOf(load.Closed, abnormalWord) != 1 {
+		if load.Ended != 2 || countOf(load.Closed, protocol.CodeClosedByOperator) != 1 || countOf(load.Closed, wordAbnormal) != 1 {
 			t.Errorf("%d ended: %v", load.Ended, load.Closed)
 		}
 	})

@@ -14,6 +14,7 @@ import (
 type outgoing struct {
 	envelope actor.MessageEnvelope
 	send     protocol.Send
+	untimed  uint16 // messages until one whose time is taken, with this one
 }
 
 func newOutgoing(answerTo *actor.PID) *outgoing {

@@ -312,6 +312,9 @@ func TestParkedUserMovesAndStaysParked(t *testing.T) {
 				if got := w.userInfo(bob); got.State != "parked" || got.Failures != 2 || w.tree().Shards[1].Parked != 1 || w.tree().Shards[0].Parked != 0 {
 					t.Errorf("after the move %s is %+v in %+v", bob, got, w.tree().Shards)
 				}
+				if m := w.system.Metrics(); m.Parked != 1 || m.Users != 2 {
+					t.Errorf("counted are %d parked of %d users", m.Parked, m.Users)
+				}
 				alice.send(bob, "too soon")
 				time.Sleep(19 * time.Second)
 				if got := w.userInfo(bob); got.State != "parked" {

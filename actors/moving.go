@@ -148,7 +148,7 @@ func (s *shard) depart(ctx actor.Context, e *entry) {
 		e.state = departing
 		ctx.Send(e.pid, msgDepart)
 	case parked:
-		s.parked--
+		s.rests(-1)
 		s.give(ctx, e)
 	}
 }

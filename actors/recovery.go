@@ -26,6 +26,7 @@ func (s *shard) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, ch
 ) {
 	wish, innocent := reason.(*replaceMe)
 	if innocent {
+		s.system.counts.replaced.Add(1)
 		s.system.log.Info("user replaced", slog.String("user", string(userOf(child))), slog.Any("reason", wish.why))
 		s.tell(UserReplaced, userOf(child), "", wish.why.Error())
 	} else {
@@ -142,7 +143,8 @@ func (s *shard) recover(ctx actor.Context, e *entry) {
 	s.system.log.Warn("user parked", slog.String("user", string(e.id)), slog.Int("failures", failures), slog.Duration("for", rest))
 	s.tell(UserParked, e.id, protocol.CodeUnavailable, fmt.Sprintf("%d failures; it rests for %s", failures, rest))
 	e.state = parked
-	s.parked++
+	s.rests(1)
+	s.system.counts.parkings.Add(1)
 	e.actor = nil
 	for _, session := range e.sessions {
 		ctx.Send(session, &refused{err: ErrUnavailable}) // those that are attached already stay
@@ -155,7 +157,7 @@ func (s *shard) recover(ctx actor.Context, e *entry) {
 	}
 	e.quietAt = s.system.now() + rest
 	if e.moves {
-		s.parked--
+		s.rests(-1)
 		s.give(ctx, e)
 		return
 	}
@@ -167,10 +169,16 @@ func (s *shard) unpark(ctx actor.Context, msg *unpark) {
 	if e == nil || e.state != parked || s.system.now() < e.quietAt {
 		return
 	}
-	s.parked--
+	s.rests(-1)
 	s.tell(UserUnparked, e.id, "", "")
 	e.failedAt = s.system.now() // the window counts from here
 	s.fence(ctx, e)
+}
+
+// rests counts users who are parked here, or no longer.
+func (s *shard) rests(users int) {
+	s.parked += users
+	s.system.counts.parked.Add(int64(users))
 }
 
 // tell publishes what has become of a user's actor.

@@ -221,6 +221,7 @@ func (s *session) dropped(msg *protocol.Receive) {
 // peerFailed: the reader has found that the peer breaks the protocol.
 func (s *session) peerFailed(msg *peerFailed) {
 	if msg.code == protocol.CloseTooBig {
+		s.link.system.counts.frames.add(protocol.CodeTooLarge)
 		s.hitLimit(protocol.CodeTooLarge, "a frame is longer than one may be")
 	}
 	s.close(Control{Code: msg.code, Reason: msg.reason})
@@ -236,7 +237,6 @@ func (s *session) sent(msg *protocol.Sent) {
 
 // refuse tells the peer of a refusal and gives back the credit of what was refused.
 func (s *session) refuse(msg *protocol.Error) {
-	s.link.system.traffic.refused.add(protocol.ErrorCode(msg.Code))
 	if s.state <= delivering {
 		s.wrote(s.conn.Write(msg))
 	}
@@ -353,10 +353,7 @@ func (s *session) flushed(msg *flushed) {
 // window 16 and 64: 15 % and 12 % less of the processor for a message). What travels
 // alone does not wait.
 func (s *session) Drained() {
-	if s.written > 0 {
-		s.link.system.traffic.delivered.add(s.number, int(s.written))
-		s.written = 0
-	}
+	s.countDelivered()
 	if s.burst > 1 && !s.stalled {
 		runtime.Gosched()
 	}
@@ -378,7 +375,7 @@ func (s *session) flush() bool {
 	if s.unflushed {
 		s.unflushed = false
 		if s.stalled = !s.conn.Flush(&s.link); s.stalled {
-			s.link.system.traffic.stalled.Add(1)
+			s.link.system.counts.stalled.Add(1)
 		}
 	}
 	return !s.stalled
@@ -388,7 +385,7 @@ func (s *session) flush() bool {
 func (s *session) flows() {
 	if s.stalled {
 		s.stalled = false
-		s.link.system.traffic.stalled.Add(-1)
+		s.link.system.counts.stalled.Add(-1)
 	}
 }
 

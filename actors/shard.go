@@ -143,7 +143,7 @@ func (s *shard) tend(ctx actor.Context, user protocol.UserID) {
 		// Users who connect are bounded by the number of connections and always
 		// let in; those who are only written to are bounded here.
 		if len(s.users) >= s.limit {
-			s.system.hitLimit(ErrTooManyUsers, user, 0)
+			s.system.HitLimit(LimitUsers, user, "", ErrTooManyUsers.Reason)
 			s.system.refuse(ctx, ctx.Sender(), ctx.Message(), ErrTooManyUsers)
 			return
 		}
@@ -187,12 +187,14 @@ func (s *shard) add(ctx actor.Context, id protocol.UserID) *entry {
 func (s *shard) insert(e *entry) {
 	s.users[e.id] = e
 	s.order.ReplaceOrInsert(e)
+	s.system.counts.users.Add(1)
 }
 
 func (s *shard) remove(e *entry) {
 	delete(s.users, e.id)
 	s.order.Delete(e)
 	s.busiest.drop(e)
+	s.system.counts.users.Add(-1)
 }
 
 func (s *shard) attach(ctx actor.Context, msg *attach) {
@@ -323,7 +325,9 @@ func (s *shard) forward(ctx actor.Context, e *entry) {
 // start gives the user an actor, its sessions, and the mail that was held.
 func (s *shard) start(ctx actor.Context, e *entry) {
 	s.epoch++
-	s.next = &user{id: e.id, system: s.system, home: ctx.Self(), lane: uint8(s.number), awaited: slices.Clone(e.sessions)}
+	s.next = &user{
+		id: e.id, system: s.system, home: ctx.Self(), lane: uint8(s.number), awaited: slices.Clone(e.sessions), untimed: untilSample(),
+	}
 	s.next.box.Init(s.next)
 	pid, err := ctx.SpawnNamed(s.props, string(e.id)+"."+strconv.FormatUint(s.epoch, 36))
 	if err != nil {
@@ -436,6 +440,8 @@ func (s *shard) stop() {
 	if s.ticker != nil {
 		s.ticker.Stop()
 	}
+	s.system.counts.users.Add(-int64(len(s.users)))
+	s.rests(-s.parked)
 	clear(s.users)
 	s.order.Clear(false)
 }

@@ -55,16 +55,9 @@ type System struct {
 	storage atomic.Pointer[storageFailure] // written by the journal; nil: the store works
 
 	started time.Time
-	counts  counts
-	traffic traffic
-}
 
-// counts are totals since the start. Actors add, anybody reads.
-type counts struct {
-	opened, ended atomic.Uint64 // sessions
-	failures      atomic.Uint64 // of users' actors
-	survived      atomic.Uint64 // panics in actors that must not restart
-	unhandled     atomic.Uint64 // messages that no actor should have got
+	counts      *counts // by itself, so that what is counted shares no cache line with what is read
+	stopwatches []stopwatch
 }
 
 // New reads who is blocked, builds the tree and returns when it is ready. End it with
@@ -78,12 +71,12 @@ func New(config Config) (*System, error) {
 		config:         config,
 		log:            config.Log,
 		started:        time.Now(),
+		counts:         newCounts(),
 		registryUp:     make(chan struct{}),
 		registryDone:   make(chan struct{}),
 		gatewayDone:    make(chan struct{}),
 		doorkeeperDone: make(chan struct{}),
 		journalDone:    make(chan struct{}),
-		traffic:        newTraffic(),
 	}
 	s.intensity.Store(&config.Intensity)
 	s.limits.Store(limitsOf(&config))
@@ -92,6 +85,7 @@ func New(config Config) (*System, error) {
 	quiet := slog.New(slog.DiscardHandler)
 	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))
 	s.root = s.actors.Root
+	s.startStopwatches()
 
 	blocked, err := loadBlocks(config.Store) // before anybody can connect
 	if err != nil {
@@ -189,13 +183,11 @@ func (s *System) Connect(ctx context.Context, user protocol.UserID, dialect Dial
 // inbox_full, conflict, unavailable, storage_full, internal, draining), or the
 // context's. After the last four and the context's the message may be kept all the
 // same: send it again with the same Id.
-func (s *System) Send(ctx context.Context, msg *protocol.Send) (sent *protocol.Sent, err error) {
-	defer func() {
-		if why, ok := errors.AsType[*Error](err); ok {
-			s.traffic.refused.add(why.Code)
-		}
-	}()
+func (s *System) Send(ctx context.Context, msg *protocol.Send) (*protocol.Sent, error) {
 	if err := CheckSend(msg); err != nil {
+		if why, ok := errors.AsType[*Error](err); ok {
+			s.counts.frames.add(why.Code)
+		}
 		return nil, err
 	}
 	if s.traced(msg.Sender, msg.Receiver) {
@@ -273,6 +265,7 @@ func (s *System) Stop(ctx context.Context) error {
 			return fmt.Errorf("stopping the %s: %w", part.pid.GetId(), ctx.Err())
 		}
 	}
+	s.stopStopwatches()
 	if !s.actors.IsStopped() {
 		s.actors.Shutdown()
 	}

@@ -23,8 +23,9 @@ type Trace struct {
 // hops have the texts. The caller reads them with Next and ends it with Stop. With
 // MaxTraces already there the error is ErrTooManyStreams.
 func (s *System) Trace(user protocol.UserID, contents bool) (*Trace, error) {
-	t := &Trace{feed: newFeed[Hop](s.registryDone), system: s, user: string(user), contents: contents}
+	t := &Trace{feed: newFeed[Hop](s.registryDone, &s.counts.missedHops), system: s, user: string(user), contents: contents}
 	if !subscribe(&s.traces, t, t.mark(), MaxTraces) {
+		s.HitLimit(CodeTooManyStreams, user, "", ErrTooManyStreams.Reason)
 		return nil, ErrTooManyStreams
 	}
 	return t, nil

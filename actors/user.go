@@ -52,7 +52,7 @@ type user struct {
 	sessions  []*attachment // oldest first
 	awaited   []*actor.PID  // sessions that the last actor had and that have not attached again
 
-	lane     uint8   // where it adds to the system's traffic
+	lane     uint8   // where its messages are counted
 	quiet    bool    // told the shard that there is nothing to do
 	leaving  bool    // asked to leave, not yet answered
 	departs  bool    // to another shard, as soon as all is settled
@@ -61,6 +61,7 @@ type user struct {
 	chores   []chore // for operators, to be handed over
 	putOff   bool    // moves wait for it
 	late     bool    // a session has room, and its read was put off: a readDue is on its way
+	untimed  uint16  // messages sent on until one whose time is taken
 	fate     *Error  // why numbers are void, if they are
 
 	followed *[]followed // traced messages on their way to a session; nil: there are none
@@ -178,7 +179,7 @@ func (u *user) admit(msg *attach) {
 			return
 		}
 	}
-	a := &attachment{session: msg.session, device: msg.device, window: msg.window, listens: msg.seed || msg.resumes || msg.device != ""}
+	a := &attachment{session: msg.session, device: msg.device, window: msg.window, seed: msg.seed, listens: msg.seed || msg.resumes || msg.device != ""}
 	answer := &attached{head: u.head, epoch: u.epoch}
 	switch {
 	case msg.resumes: // its user's actor is a new one, the session is not
@@ -269,6 +270,7 @@ func (u *user) ack(msg *ack) {
 	}
 	if a := u.attachment(msg.session); a != nil {
 		a.listens = true
+		u.timeAck(a, min(msg.seq, a.sent))
 		a.arrived(min(msg.seq, a.sent))
 		u.settle(d)
 		u.pump(a, false)

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -261,7 +262,7 @@ var limitsHit = map[protocol.ErrorCode]func(w *world) (user protocol.UserID){
 		w.tryV1("bob", &protocol.Connect{Device: "one more"})
 		return "bob"
 	},
-	protocol.CodeUnavailable: func(w *world) protocol.UserID { // MaxUsers
+	LimitUsers: func(w *world) protocol.UserID {
 		other := protocol.UserID("")
 		for i := 0; other == ""; i++ {
 			if id := protocol.UserID(fmt.Sprint("u", i)); shardOf(id, 16) == shardOf("bob", 16) {
@@ -284,6 +285,30 @@ var limitsHit = map[protocol.ErrorCode]func(w *world) (user protocol.UserID){
 	protocol.CodeHeartbeatTimeout: func(w *world) protocol.UserID {
 		w.connect("bob")
 		time.Sleep(time.Minute * 3)
+		return "bob"
+	},
+	LimitHandshake: func(w *world) protocol.UserID {
+		if _, err := w.system.Connect(w.Context(), "bob", V1, &fakeConn{}); err != nil {
+			w.Fatal(err)
+		}
+		time.Sleep(2 * protocol.HandshakeTimeout)
+		return "bob"
+	},
+	CodeTooManyBlocked: func(w *world) protocol.UserID {
+		for _, user := range []protocol.UserID{"alice", "bob"} {
+			_, _ = w.system.Block(w.Context(), Block{User: user})
+		}
+		return "bob"
+	},
+	CodeTooManyStreams: func(w *world) protocol.UserID {
+		for range MaxTraces {
+			trace, err := w.system.Trace("bob", false)
+			if err != nil {
+				w.Fatal(err)
+			}
+			defer trace.Stop()
+		}
+		_, _ = w.system.Trace("bob", false)
 		return "bob"
 	},
 	protocol.CodeTooLarge: func(w *world) protocol.UserID {
@@ -309,11 +334,16 @@ func TestEveryKindOfEventIsPublished(t *testing.T) {
 func TestEveryLimitThatIsHitIsAnEvent(t *testing.T) {
 	for _, code := range slices.Sorted(maps.Keys(limitsHit)) {
 		t.Run(string(code), func(t *testing.T) {
-			inBubble(t, Config{MaxSessionsPerUser: 3, MaxInboxEntries: 2, MaxUsers: 1, PingInterval: time.Minute}, func(w *world) {
+			inBubble(t, Config{MaxBlocked: 1, MaxSessionsPerUser: 3, MaxInboxEntries: 2, MaxUsers: 1, PingInterval: time.Minute}, func(w *world) {
 				watch := w.watch(EventFilter{Kinds: []EventKind{LimitHit}})
 				user := limitsHit[code](w)
 				if e := w.one(watch, LimitHit); e.User != user || e.Code != code || e.Reason == "" || e.Shard != shardOf(user, 16) {
 					w.Errorf("%+v, want %s of %s", e, code, user)
+				}
+				for limit, n := range w.system.Metrics().Limits {
+					if want := map[protocol.ErrorCode]uint64{code: 1}[limit]; n != want && limit != LimitInFlight {
+						w.Errorf("%s is counted %d times, want %d", limit, n, want)
+					}
 				}
 			})
 		})
@@ -324,6 +354,9 @@ func TestEveryLimitThatIsHitIsAnEvent(t *testing.T) {
 			bob.link.Fail(protocol.CloseTooBig, string(protocol.CodeTooLarge))
 			if e := w.one(watch, LimitHit); e.Session != bob.number() || e.Code != protocol.CodeTooLarge {
 				w.Errorf("%+v", e)
+			}
+			if m := w.system.Metrics(); m.Frames[protocol.CodeTooLarge] != 1 || m.Limits[protocol.CodeTooLarge] != 1 {
+				w.Errorf("counted are %d frames and %d limits", m.Frames[protocol.CodeTooLarge], m.Limits[protocol.CodeTooLarge])
 			}
 		})
 	})
@@ -365,6 +398,9 @@ func TestWatchesAreBoundedAndLeaveNothingBehind(t *testing.T) {
 		}
 		if _, err := w.system.Watch(EventFilter{}); !errors.Is(err, ErrTooManyStreams) {
 			w.Errorf("one more: %v", err)
+		}
+		if e := w.one(watches[0], LimitHit); e.Code != CodeTooManyStreams {
+			w.Errorf("%+v", e)
 		}
 		watches[3].Stop()
 		watches[3].Stop()
@@ -409,12 +445,16 @@ func TestStalledWatchIsToldWhatItMissed(t *testing.T) {
 		if e, missed, err = watch.Next(w.Context()); err != nil || missed != 0 || e.Session != feedLength+more+1 {
 			w.Errorf("behind what is missing there is %+v, %d missed: %v", e, missed, err)
 		}
+		if m := w.system.Metrics(); m.MissedEvents != more || m.MissedHops != 0 || m.Watches != 1 || m.Traces != 0 {
+			w.Errorf("counted are %d and %d missed of %d watches and %d traces", m.MissedEvents, m.MissedHops, m.Watches, m.Traces)
+		}
 	})
 }
 
 // What is missing at the end is told though nothing comes behind it.
 func TestMissedAtTheEndIsTold(t *testing.T) {
-	f := newFeed[int](nil)
+	lost := new(atomic.Uint64)
+	f := newFeed[int](nil, lost)
 	for i := range feedLength + 5 {
 		f.put(i)
 	}
@@ -424,6 +464,9 @@ func TestMissedAtTheEndIsTold(t *testing.T) {
 	}
 	if news, missed := waiting(t, &f); len(news) != 0 || missed != 0 {
 		t.Errorf("then %d and %d", len(news), missed)
+	}
+	if lost.Load() != 5 {
+		t.Errorf("%d are counted, want 5", lost.Load())
 	}
 }
 

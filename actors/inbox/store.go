@@ -10,6 +10,10 @@ import (
 // call at once, each for users of its own: the users' actors commit by themselves.
 type Immediate interface{ Immediate() }
 
+// Sized is a Store that knows what it takes, in memory or on the disk, in bytes. To ask
+// may wait for the disk, but goes through no inbox.
+type Sized interface{ Bytes() uint64 }
+
 // Store keeps inboxes. Any goroutine may call it. One at a time calls Commit, and
 // one place numbers a user's messages: a Store does not check that, but may be
 // asked to afterwards.

@@ -3,6 +3,8 @@ package pebble
 import (
 	"context"
 	"fmt"
+
+	"callboard/actors/inbox"
 )
 
 // Stats are the totals of a store.
@@ -45,4 +47,18 @@ func (s *Store) Disk(total *Stats) {
 	}
 	m := s.db.Metrics()
 	total.DiskBytes, total.Files = m.DiskSpaceUsage(), m.Total().TablesCount
+}
+
+var _ inbox.Sized = (*Store)(nil)
+
+// Bytes implements inbox.Sized: what the files take. Pebble counts the log that is being
+// written only when it is full, so what is in it is added here.
+func (s *Store) Bytes() uint64 {
+	s.open.RLock()
+	defer s.open.RUnlock()
+	if s.db == nil {
+		return 0
+	}
+	m := s.db.Metrics()
+	return m.DiskSpaceUsage() + m.WAL.Size - min(m.WAL.Size, m.WAL.PhysicalSize)
 }
