@@ -20,6 +20,7 @@ func (s *socket) read() {
 // received works off what came in, together with what was left before.
 func (s *socket) received(b []byte) (more bool) {
 	s.link.Heard()
+	s.traffic.in.Add(uint64(len(b)))
 	if s.lost {
 		return true
 	}

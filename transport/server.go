@@ -28,6 +28,10 @@ type Server struct {
 	connections atomic.Int64 // WebSockets, from the upgrade to the end of their reader
 	pending     atomic.Int64 // TCP connections that are no WebSocket yet
 
+	upgraded atomic.Uint64 // these are for Metrics
+	refused  map[protocol.ErrorCode]*atomic.Uint64
+	traffic  *[trafficParts]traffic
+
 	idleMu sync.Mutex
 	idle   map[net.Conn]struct{} // those of pending that wait between two requests
 
@@ -41,7 +45,10 @@ func New(system *actors.System, config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration of the server: %w", err)
 	}
-	s := &Server{config: config, system: system, idle: make(map[net.Conn]struct{})}
+	s := &Server{
+		config: config, system: system, idle: make(map[net.Conn]struct{}),
+		refused: newRefused(), traffic: new([trafficParts]traffic),
+	}
 	s.live.Store(newLive(Live{MaxConnections: config.MaxConnections, AllowOrigins: config.AllowOrigins}))
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ws/{id}", s.upgrade)
@@ -133,7 +140,7 @@ func (s *Server) connState(nc net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		if s.pending.Add(1) > int64(s.config.MaxPending) && !s.closeIdle() {
-			s.system.HitLimit(protocol.CodeTooManyConnections, "", nc.RemoteAddr().String(), "too many connections are no WebSocket yet")
+			s.system.HitLimit(actors.LimitPending, "", nc.RemoteAddr().String(), "too many connections are no WebSocket yet")
 			_ = nc.Close() // before it costs more; the counter goes down with StateClosed
 		}
 	case http.StateIdle:

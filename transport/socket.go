@@ -43,6 +43,7 @@ type socket struct {
 
 	writeTimeout time.Duration
 	drains       *sync.WaitGroup // the server's: it waits for every drain
+	traffic      *traffic        // where its bytes are counted
 }
 
 var _ actors.Conn = (*socket)(nil)
@@ -104,6 +105,7 @@ func (s *socket) Flush(l *actors.Link) bool {
 		}
 		n, err := s.tryWrite(s.leaving.b[s.sent:])
 		s.sent += n
+		s.traffic.out.Add(uint64(n))
 		if err != nil || s.sent < len(s.leaving.b) {
 			s.owed = len(s.leaving.b) - s.sent
 			s.drains.Go(func() { s.drain(l, err) })
@@ -125,6 +127,7 @@ func (s *socket) drain(l *actors.Link, err error) {
 			n, err = s.nc.Write(chunk)
 		}
 		s.sent += n
+		s.traffic.out.Add(uint64(n))
 	}
 	// Attempts to write without waiting fail too once a deadline has passed.
 	if unset := s.nc.SetWriteDeadline(time.Time{}); err == nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -30,30 +31,30 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method != http.MethodGet:
 		w.Header().Set("Allow", http.MethodGet)
-		writeProblem(w, http.StatusMethodNotAllowed, protocol.CodeMethodNotAllowed, "a WebSocket handshake is a GET")
+		s.refuse(w, http.StatusMethodNotAllowed, protocol.CodeMethodNotAllowed, "a WebSocket handshake is a GET")
 	case err != nil:
-		writeProblem(w, http.StatusBadRequest, protocol.CodeInvalidUserID, "/ws/{id}: "+err.Error())
+		s.refuse(w, http.StatusBadRequest, protocol.CodeInvalidUserID, "/ws/{id}: "+err.Error())
 	case !websocket.IsWebSocketUpgrade(r):
 		w.Header().Set("Connection", "Upgrade")
 		w.Header().Set("Upgrade", "websocket")
-		writeProblem(w, http.StatusUpgradeRequired, protocol.CodeUpgradeRequired, "this address speaks WebSocket: connect with a WebSocket client")
+		s.refuse(w, http.StatusUpgradeRequired, protocol.CodeUpgradeRequired, "this address speaks WebSocket: connect with a WebSocket client")
 	case !s.originAllowed(r):
-		writeProblem(w, http.StatusForbidden, protocol.CodeOriginNotAllowed,
+		s.refuse(w, http.StatusForbidden, protocol.CodeOriginNotAllowed,
 			"pages of this origin may not connect; the operator can allow it with --allow-origin")
 	case !spoken:
-		writeProblem(w, http.StatusBadRequest, protocol.CodeUnknownSubprotocol, "Sec-WebSocket-Protocol: this server speaks "+
+		s.refuse(w, http.StatusBadRequest, protocol.CodeUnknownSubprotocol, "Sec-WebSocket-Protocol: this server speaks "+
 			protocol.SubprotocolJSON+" and "+protocol.SubprotocolProto)
 	case s.system.Blocked(id) != nil:
-		writeProblem(w, http.StatusForbidden, protocol.CodeBlocked, actors.ErrBlocked.Reason)
+		s.refuse(w, http.StatusForbidden, protocol.CodeBlocked, actors.ErrBlocked.Reason)
 	case !s.ready.Load():
 		w.Header().Set("Retry-After", "1")
-		writeProblem(w, http.StatusServiceUnavailable, protocol.CodeDraining, actors.ErrDraining.Reason)
+		s.refuse(w, http.StatusServiceUnavailable, protocol.CodeDraining, actors.ErrDraining.Reason)
 	case s.connections.Add(1) > int64(s.live.Load().MaxConnections):
 		s.connections.Add(-1)
 		w.Header().Set("Retry-After", "5")
 		const reason = "the service has as many connections as it may; try again later"
 		s.system.HitLimit(protocol.CodeTooManyConnections, id, r.RemoteAddr, reason)
-		writeProblem(w, http.StatusServiceUnavailable, protocol.CodeTooManyConnections, reason)
+		s.refuse(w, http.StatusServiceUnavailable, protocol.CodeTooManyConnections, reason)
 	default:
 		s.readers.Add(1) // net/http forgets this goroutine with the hijack; Wait does not
 		defer s.readers.Done()
@@ -61,6 +62,12 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 			s.connections.Add(-1)
 		}
 	}
+}
+
+// refuse answers a handshake with an HTTP error.
+func (s *Server) refuse(w http.ResponseWriter, status int, code protocol.ErrorCode, reason string) {
+	s.refusedWith(code)
+	writeProblem(w, status, code, reason)
 }
 
 // originAllowed guards users against pages of other sites that would connect in
@@ -106,7 +113,7 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, id protocol.Use
 	upgrader := websocket.Upgrader{
 		CheckOrigin: func(*http.Request) bool { return true }, // upgrade has checked it
 		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
-			writeProblem(w, status, protocol.CodeBadRequest, reason.Error())
+			s.refuse(w, status, protocol.CodeBadRequest, reason.Error())
 		},
 	}
 	var chosen http.Header
@@ -121,6 +128,7 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, id protocol.Use
 	}
 	sock, err := s.newSocket(ws.NetConn().(*heldConn))
 	if err != nil {
+		s.refusedWith(protocol.CodeInternal)
 		_ = ws.Close()
 		return false
 	}
@@ -131,6 +139,11 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, id protocol.Use
 	link, err := s.system.Connect(ctx, id, dialect, sock)
 	if link == nil {
 		s.config.Log.Warn("connection refused", slog.String("user", string(id)), slog.Any("error", err))
+		code := protocol.CodeInternal
+		if why, ok := errors.AsType[*actors.Error](err); ok {
+			code = why.Code
+		}
+		s.refusedWith(code)
 		if errors.Is(err, actors.ErrDraining) {
 			sock.decline(actors.ErrDraining)
 		}
@@ -138,6 +151,7 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, id protocol.Use
 		return false
 	}
 	sock.link = link
+	s.upgraded.Add(1)
 	// A goroutine of its own, so that net/http's stack and buffers are let go.
 	s.readers.Go(func() {
 		defer s.connections.Add(-1)
@@ -159,6 +173,7 @@ func (s *Server) newSocket(held *heldConn) (*socket, error) {
 	if sock.raw, err = sock.nc.(syscall.Conn).SyscallConn(); err != nil {
 		return nil, err
 	}
+	sock.traffic = &s.traffic[rand.IntN(trafficParts)]
 	if err := sock.raw.Control(func(fd uintptr) { sock.tells = tellsLeftover(fd) }); err != nil {
 		return nil, err
 	}
