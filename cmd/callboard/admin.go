@@ -15,6 +15,7 @@ import (
 
 	"callboard/actors"
 	"callboard/cmd/callboard/config"
+	"callboard/transport"
 	"callboard/transport/admin"
 )
 
@@ -39,7 +40,7 @@ func openAdmin(ctx context.Context, c *config.Config) (net.Listener, error) {
 }
 
 // serveAdmin serves operators until the function is called that it returns.
-func serveAdmin(ctx context.Context, r *reloader, system *actors.System, listener net.Listener, secure *tls.Config) (end func(), err error) {
+func serveAdmin(ctx context.Context, r *reloader, system *actors.System, users *transport.Server, listener net.Listener, secure *tls.Config) (end func(), err error) {
 	if listener == nil {
 		return func() {}, nil
 	}
@@ -57,7 +58,8 @@ func serveAdmin(ctx context.Context, r *reloader, system *actors.System, listene
 	own := admin.NewToken(adminTokenName, admin.Admin, secret)
 	access := accessOf(c, own)
 	server, err := admin.New(system, admin.Config{
-		Tokens: access.Tokens, Certificates: access.Certificates, TLS: secure, Version: buildVersion().String(),
+		Tokens: access.Tokens, Certificates: access.Certificates, TLS: secure,
+		Users: users, OpenMetrics: c.Admin.MetricsOpen, Version: buildVersion().String(),
 		Settings: r.settings, Log: logger,
 	})
 	if err != nil {

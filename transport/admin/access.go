@@ -2,13 +2,16 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
 
 	"connectrpc.com/connect"
 
+	"callboard/actors"
 	"callboard/transport/admin/adminv1"
 	"callboard/transport/admin/healthv1"
 )
@@ -42,6 +45,15 @@ var rules = map[string]rule{
 	adminv1.AdminServiceGetLoadProcedure:      {Viewer, false},
 	adminv1.AdminServiceScaleTreeProcedure:    {Admin, true},
 
+	metricsPath:                {Viewer, false},
+	pprofPath + "allocs":       {Admin, true},
+	pprofPath + "goroutine":    {Admin, true},
+	pprofPath + "heap":         {Admin, true},
+	pprofPath + "threadcreate": {Admin, true},
+	pprofPath + "profile":      {Admin, true},
+	pprofPath + "trace":        {Admin, true},
+	recorderPath:               {Admin, true},
+
 	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      {Viewer, false},
 	"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": {Viewer, false},
 
@@ -70,24 +82,24 @@ func caller(ctx context.Context) Token {
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		call := r.URL.Path
-		if open[call] {
+		if open[call] || call == metricsPath && s.config.OpenMetrics {
 			next.ServeHTTP(w, r)
 			return
 		}
 		rule, known := rules[call]
 		if !known {
-			s.refuse(w, r, refusal(connect.CodeUnimplemented, codeNotFound, "there is no "+strconv.Quote(call), "see the calls of callboard.admin.v1 by reflection, or use the CLI"))
+			s.turnAway(w, r, refusal(connect.CodeUnimplemented, codeNotFound, "there is no "+strconv.Quote(call), "see the calls of callboard.admin.v1 by reflection, or use the CLI"))
 			return
 		}
 		token, err := s.signIn(r)
 		if err != nil {
-			s.refuse(w, r, err)
+			s.turnAway(w, r, err)
 			return
 		}
 		if token.Role < rule.least {
 			s.config.Log.Warn("admin call refused", slog.String("who", token.Name), slog.String("role", token.Role.String()),
 				slog.String("call", call), slog.String("remote", r.RemoteAddr))
-			s.refuse(w, r, refusal(connect.CodePermissionDenied, codePermissionDenied,
+			s.turnAway(w, r, refusal(connect.CodePermissionDenied, codePermissionDenied,
 				"the token "+token.Name+" is a "+token.Role.String()+"'s, and this takes "+rule.least.String(), "use a token with that role"))
 			return
 		}
@@ -98,12 +110,19 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	})
 }
 
+// turnAway refuses a request that is not let in.
+func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, err error) {
+	s.called(r.URL.Path, err)
+	s.refuse(w, r, err)
+}
+
 // signIn finds who makes a request.
 func (s *Server) signIn(r *http.Request) (Token, error) {
 	now := time.Now()
 	if wait := s.failures.wait(r.RemoteAddr, now); wait > 0 {
-		err := refusal(connect.CodeResourceExhausted, codeTooManyFailures,
-			"too many sign-ins from this address have failed", "wait a second, and give the token of this service")
+		const reason = "too many sign-ins from this address have failed"
+		s.system.HitLimit(actors.LimitFailures, "", r.RemoteAddr, reason)
+		err := refusal(connect.CodeResourceExhausted, actors.LimitFailures, reason, "wait a second, and give the token of this service")
 		err.Meta().Set("Retry-After", "1")
 		return Token{}, err
 	}
@@ -120,21 +139,17 @@ func (s *Server) signIn(r *http.Request) (Token, error) {
 
 // refuse answers in the protocol that the request speaks.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	if s.errors.IsSupported(r) {
+	if !isPage(r.URL.Path) && s.errors.IsSupported(r) {
 		_ = s.errors.Write(w, r, err) // the client may have gone; nobody is left to tell
 		return
 	}
-	status, text := http.StatusNotFound, err.Error()+"\ncalls are POSTs, with Content-Type: application/json or one of gRPC's"
-	if r.URL.Path == openAPIPath {
-		text = err.Error()
-		switch connect.CodeOf(err) {
-		case connect.CodeUnauthenticated:
-			status = http.StatusUnauthorized
-		case connect.CodePermissionDenied:
-			status = http.StatusForbidden
-		case connect.CodeResourceExhausted:
-			status = http.StatusTooManyRequests
-		}
+	text := err.Error()
+	if failed, ok := errors.AsType[*connect.Error](err); ok {
+		maps.Copy(w.Header(), failed.Meta())
+		text = failed.Message() + ": " + actionOf(failed)
 	}
-	http.Error(w, text, status)
+	if !isPage(r.URL.Path) {
+		text += "\ncalls are POSTs, with Content-Type: application/json or one of gRPC's"
+	}
+	http.Error(w, text, plainStatus(err))
 }

@@ -22,6 +22,7 @@ func (s *Server) around(next connect.UnaryFunc) connect.UnaryFunc {
 		defer cancel()
 		begun := time.Now()
 		response, err := next(ctx, request)
+		s.called(request.Spec().Procedure, err)
 		if call := request.Spec().Procedure; rules[call].changes {
 			s.audit(ctx, call, target(request.Any()), request.Peer().Addr, err, time.Since(begun))
 		}

@@ -54,7 +54,9 @@ type delivery struct {
 func (s *Server) Broadcast(ctx context.Context, request *adminv1.BroadcastRequest, stream *connect.ServerStream[adminv1.BroadcastResponse]) error {
 	defer s.broadcasts.Add(-1)
 	if s.broadcasts.Add(1) > maxBroadcasts {
-		return refusal(connect.CodeResourceExhausted, codeTooManyBroadcasts, fmt.Sprintf("%d broadcasts are under way", maxBroadcasts),
+		reason := fmt.Sprintf("%d broadcasts are under way", maxBroadcasts)
+		s.system.HitLimit(actors.LimitBroadcasts, "", "", reason)
+		return refusal(connect.CodeResourceExhausted, actors.LimitBroadcasts, reason,
 			"wait until one of them is done")
 	}
 	b, err := s.newBroadcast(ctx, request)

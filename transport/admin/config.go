@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"callboard/transport"
 )
 
 // Config says who may call and what a call may cost. Zero values take the default.
@@ -20,7 +22,13 @@ type Config struct {
 	// Default: they are not.
 	TLS *tls.Config
 
-	// Version is what GetStats says was built.
+	// Users is the server of the users' connections, for /metrics; nil if there is none.
+	Users *transport.Server
+
+	// OpenMetrics has /metrics answer without a token.
+	OpenMetrics bool
+
+	// Version is what GetStats and /metrics say was built.
 	Version string
 
 	// Settings says how the service is configured, for GetConfig. Default: it is not said.

@@ -51,6 +51,7 @@ func start(tb testing.TB, config Config) *node {
 	server, err := transport.New(n.system, transport.Config{Log: logger})
 	must(tb, err)
 	config.Log = logger
+	config.Users = server
 	config.Tokens = []Token{
 		NewToken("vera", Viewer, viewerSecret), NewToken("otto", Operator, operatorSecret), NewToken("ada", Admin, adminSecret),
 	}

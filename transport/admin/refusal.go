@@ -18,12 +18,9 @@ const (
 	codeInvalidArgument  = protocol.ErrorCode("invalid_argument")
 	codeUnauthenticated  = protocol.ErrorCode("unauthenticated")
 	codePermissionDenied = protocol.ErrorCode("permission_denied")
-	codeTooManyFailures  = protocol.ErrorCode("too_many_failures")
 	codeTimeout          = protocol.ErrorCode("timeout")
-
-	codeTooManyBroadcasts = protocol.ErrorCode("too_many_broadcasts")
-	codeTimeIsUp          = protocol.ErrorCode("time_is_up")
-	codeScaling           = protocol.ErrorCode("scaling")
+	codeTimeIsUp         = protocol.ErrorCode("time_is_up")
+	codeScaling          = protocol.ErrorCode("scaling")
 )
 
 // refusal is an error with what went wrong, the code for programs and what to do.
@@ -34,6 +31,17 @@ func refusal(status connect.Code, code protocol.ErrorCode, reason, action string
 		err.AddDetail(detail)
 	}
 	return err
+}
+
+// actionOf is what to do about an error.
+func actionOf(err *connect.Error) string {
+	for _, detail := range err.Details() {
+		value, failed := detail.Value()
+		if refusal, ok := value.(*adminv1.Refusal); failed == nil && ok {
+			return refusal.Action
+		}
+	}
+	return "see the log of the service"
 }
 
 // invalid refuses an argument.

@@ -13,6 +13,7 @@ import (
 
 	"connectrpc.com/connect"
 	"connectrpc.com/grpcreflect"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"callboard/actors"
 	"callboard/protocol"
@@ -34,6 +35,13 @@ type Server struct {
 
 	connections atomic.Int64
 	broadcasts  atomic.Int64
+
+	// What /metrics shows besides the system's.
+	calls     *prometheus.CounterVec
+	storeSize storeSize
+
+	profiling atomic.Bool // a profile or a trace is being taken
+	recorder  recorder
 }
 
 var (
@@ -50,6 +58,7 @@ func New(system *actors.System, config Config) (*Server, error) {
 	s := &Server{config: config, system: system, failures: newFailures(config.Failures), begun: time.Now()}
 	s.over, s.end = context.WithCancel(context.Background())
 	s.access.Store(&Access{config.Tokens, config.Certificates})
+	s.storeSize.ask = system.StoreBytes
 	options := connect.WithHandlerOptions(
 		connect.WithReadMaxBytes(config.MaxRequestBytes),
 		connect.WithInterceptors(interceptor{s}), // around recovered, to audit that too
@@ -63,6 +72,14 @@ func New(system *actors.System, config Config) (*Server, error) {
 	mux.HandleFunc("GET "+openAPIPath, openAPI)
 	mux.Handle(grpcreflect.NewHandlerV1(reflector, options))
 	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector, options)) // what most tools still ask
+
+	metrics := s.newMetrics()
+	mux.Handle(metricsPath, s.page(func(w http.ResponseWriter, r *http.Request) error {
+		metrics.ServeHTTP(w, r)
+		return nil
+	}))
+	s.handleProfiles(mux)
+	mux.Handle(recorderPath, s.page(s.recording))
 
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
@@ -117,6 +134,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	defer cancel()
 	_ = s.http.Shutdown(limit) // what it does not end in time, Close does
 	_ = s.http.Close()
+	s.recorder.stop()
 	<-served
 	return nil
 }
@@ -126,6 +144,7 @@ func (s *Server) connState(nc net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		if s.connections.Add(1) > int64(s.config.MaxConnections) {
+			s.system.HitLimit(actors.LimitAdminConnections, "", nc.RemoteAddr().String(), "the admin API has as many connections as it may")
 			_ = nc.Close() // the counter goes down with StateClosed
 		}
 	case http.StateClosed, http.StateHijacked:

@@ -30,6 +30,7 @@ func (i interceptor) WrapStreamingHandler(next connect.StreamingHandlerFunc) con
 	return func(ctx context.Context, conn connect.StreamingHandlerConn) error {
 		begun, w := time.Now(), &witness{StreamingHandlerConn: conn}
 		err := next(ctx, w)
+		i.server.called(conn.Spec().Procedure, err)
 		if call := conn.Spec().Procedure; rules[call].changes {
 			i.server.audit(ctx, call, target(w.request), conn.Peer().Addr, err, time.Since(begun))
 		}

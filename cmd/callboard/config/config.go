@@ -79,10 +79,11 @@ type Retention struct {
 
 // Admin is the API for operators.
 type Admin struct {
-	Listen    string   `koanf:"listen" flag:"admin" default:"127.0.0.1:8081" check:"address or none" help:"address of the admin API, host:port; empty for none"`
-	TokenFile string   `koanf:"token-file" default:"" help:"file of the admin token, made if it is not there; empty for admin-token in the data directory"`
-	Tokens    []Token  `koanf:"tokens" default:"[]" max:"1000" reload:"yes" secret:"yes" help:"further tokens, made by 'callboard admin token new'"`
-	TLS       AdminTLS `koanf:"tls"`
+	Listen      string   `koanf:"listen" flag:"admin" default:"127.0.0.1:8081" check:"address or none" help:"address of the admin API, host:port; empty for none"`
+	TokenFile   string   `koanf:"token-file" default:"" help:"file of the admin token, made if it is not there; empty for admin-token in the data directory"`
+	MetricsOpen bool     `koanf:"metrics-open" flag:"metrics-open" default:"false" help:"answer /metrics without a token"`
+	Tokens      []Token  `koanf:"tokens" default:"[]" max:"1000" reload:"yes" secret:"yes" help:"further tokens, made by 'callboard admin token new'"`
+	TLS         AdminTLS `koanf:"tls"`
 }
 
 // Token lets its bearer call the admin API.

@@ -1,0 +1,187 @@
+package admin
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"callboard/transport/admin/adminv1"
+)
+
+// page asks for one, and returns its status and what it says.
+func (n *node) page(secret, method, path string) (status int, answer string) {
+	n.t.Helper()
+	request, err := http.NewRequestWithContext(n.t.Context(), method, "http://"+n.address+path, nil)
+	must(n.t, err)
+	if secret != "" {
+		request.Header.Set("Authorization", "Bearer "+secret)
+	}
+	response, err := http.DefaultClient.Do(request)
+	must(n.t, err)
+	defer response.Body.Close()
+	read, err := io.ReadAll(response.Body)
+	must(n.t, err)
+	return response.StatusCode, string(read)
+}
+
+func TestPagesKeepTheirRoles(t *testing.T) {
+	n := start(t, Config{Failures: 100})
+	pages := 0
+	for path, rule := range rules {
+		if !isPage(path) || path == openAPIPath {
+			continue
+		}
+		pages++
+		method, seconds := http.MethodGet, "?seconds=1"
+		if path == recorderPath {
+			method = http.MethodDelete
+		}
+		for role, secret := range map[Role]string{Viewer: viewerSecret, Operator: operatorSecret, Admin: adminSecret} {
+			status, answer := n.page(secret, method, path+seconds)
+			want := http.StatusOK
+			if role < rule.least {
+				want = http.StatusForbidden
+			}
+			if status != want || status == http.StatusForbidden && !strings.Contains(answer, "use a token with that role") {
+				t.Errorf("%s as %s: %d %s", path, role, status, answer)
+			}
+		}
+		if status, answer := n.page("", method, path); status != http.StatusUnauthorized || !strings.Contains(answer, "admin-token") {
+			t.Errorf("%s as nobody: %d %s", path, status, answer)
+		}
+	}
+	if pages != len(profiles)+4 {
+		t.Errorf("%d pages have a rule", pages)
+	}
+	if status, _ := n.page(adminSecret, http.MethodGet, "/debug/pprof/cmdline"); status != http.StatusNotFound {
+		t.Errorf("the command line: %d", status)
+	}
+	audited := n.log.lines("admin call")
+	if len(audited) != pages-1 { // all but metrics, once by an admin
+		t.Errorf("%d lines of audit: %q", len(audited), audited)
+	}
+	_, metrics := n.page(viewerSecret, http.MethodGet, metricsPath)
+	for _, line := range []string{
+		`callboard_admin_calls_total{call="/debug/pprof/heap",result="ok"} 1`,
+		`callboard_admin_calls_total{call="/debug/pprof/heap",result="permission_denied"} 2`,
+		`callboard_admin_calls_total{call="/metrics",result="unauthenticated"} 1`,
+		`callboard_admin_calls_total{call="unknown",result="unimplemented"} 1`,
+	} {
+		if !strings.Contains(metrics, line+"\n") {
+			t.Errorf("no %s", line)
+		}
+	}
+}
+
+func TestOneProfileAtATime(t *testing.T) {
+	n := start(t, Config{CallTimeout: time.Second})
+	var first sync.WaitGroup
+	first.Go(func() { // longer than a call may take
+		if status, body := n.page(adminSecret, http.MethodGet, "/debug/pprof/profile?seconds=3"); status != http.StatusOK || len(body) < 50 {
+			t.Errorf("%d with %d bytes", status, len(body))
+		}
+	})
+	eventually(t, "a profile is being taken", n.admin.profiling.Load)
+	for _, page := range []string{"profile?seconds=1", "trace?seconds=1", "heap"} {
+		if status, answer := n.page(adminSecret, http.MethodGet, "/debug/pprof/"+page); status != http.StatusConflict || !strings.Contains(answer, "wait") {
+			t.Errorf("%s: %d %s", page, status, answer)
+		}
+	}
+	first.Wait()
+	for query, status := range map[string]int{
+		"profile?seconds=61": http.StatusBadRequest, "profile?seconds=-1": http.StatusBadRequest, "trace?seconds=11": http.StatusBadRequest,
+		"profile?seconds=1e9": http.StatusBadRequest, "goroutine?debug=2": http.StatusBadRequest, "goroutine?debug=1": http.StatusOK,
+	} {
+		if got, answer := n.page(adminSecret, http.MethodGet, "/debug/pprof/"+query); got != status {
+			t.Errorf("%s: %d %s", query, got, answer)
+		}
+	}
+	if got, _ := n.page(adminSecret, http.MethodPost, "/debug/pprof/heap"); got != http.StatusBadRequest {
+		t.Errorf("POST: %d", got)
+	}
+}
+
+func TestRecorderEndsByItselfAndWithTheServer(t *testing.T) {
+	var n *node
+	running := func() bool {
+		n.admin.recorder.mu.Lock()
+		defer n.admin.recorder.mu.Unlock()
+		return n.admin.recorder.flight != nil
+	}
+	t.Cleanup(func() { // behind those of start
+		if running() {
+			t.Error("it goes on after the server has ended")
+		}
+	})
+	n = start(t, Config{})
+	if status, answer := n.page(adminSecret, http.MethodGet, recorderPath); status != http.StatusConflict || !strings.Contains(answer, "POST") {
+		t.Errorf("%d %s", status, answer)
+	}
+	if status, answer := n.page(adminSecret, http.MethodPost, recorderPath+"?seconds=3601"); status != http.StatusBadRequest {
+		t.Errorf("%d %s", status, answer)
+	}
+	for range 2 { // the second goes on for longer
+		if status, answer := n.page(adminSecret, http.MethodPost, recorderPath+"?seconds=1"); status != http.StatusOK {
+			t.Fatalf("%d %s", status, answer)
+		}
+	}
+	if status, trace := n.page(adminSecret, http.MethodGet, recorderPath); status != http.StatusOK || !strings.HasPrefix(trace, "go 1.") || len(trace) > recorderBytes+recorderBytes/2 {
+		t.Errorf("%d with %d bytes", status, len(trace))
+	}
+	eventually(t, "the recorder has ended by itself", func() bool { return !running() })
+	if status, answer := n.page(adminSecret, http.MethodPost, recorderPath); status != http.StatusOK { // left to the end of the test
+		t.Errorf("%d %s", status, answer)
+	}
+}
+
+// A disk that hangs keeps nobody from the metrics.
+func TestStoreSizeWaitsForNobody(t *testing.T) {
+	hangs := make(chan struct{})
+	asked := 0
+	size := storeSize{ask: func() (uint64, bool) {
+		if asked++; asked == 2 {
+			<-hangs
+		}
+		return uint64(asked), true
+	}}
+	if bytes, known := size.read(); !known || bytes != 1 {
+		t.Errorf("%d, %t", bytes, known)
+	}
+	if bytes, _ := size.read(); bytes != 1 {
+		t.Errorf("it was asked again within %s", storeSizeEvery)
+	}
+	expire := func() {
+		size.mu.Lock()
+		defer size.mu.Unlock()
+		size.at = time.Time{}
+	}
+	expire()
+	for range 3 { // of which one alone asks
+		if bytes, known := size.read(); !known || bytes != 1 {
+			t.Errorf("%d, %t", bytes, known)
+		}
+	}
+	close(hangs)
+	eventually(t, "the disk has answered", func() bool {
+		bytes, _ := size.read()
+		return bytes == 2
+	})
+	if asked != 2 {
+		t.Errorf("it was asked %d times", asked)
+	}
+}
+
+func TestLimitsOfTheAdminListenerAreCounted(t *testing.T) {
+	n := start(t, Config{Failures: 1})
+	for range 3 {
+		n.post("guess", adminv1.AdminServiceGetStatsProcedure, "{}")
+	}
+	eventually(t, "the address may ask again, and the refusals are counted", func() bool {
+		status, metrics := n.page(viewerSecret, http.MethodGet, metricsPath)
+		return status == http.StatusOK && strings.Contains(metrics, `callboard_limits_hit_total{limit="too_many_failures"} `) &&
+			!strings.Contains(metrics, `callboard_limits_hit_total{limit="too_many_failures"} 0`)
+	})
+}
