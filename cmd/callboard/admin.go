@@ -40,7 +40,7 @@ func openAdmin(ctx context.Context, c *config.Config) (net.Listener, error) {
 }
 
 // serveAdmin serves operators until the function is called that it returns.
-func serveAdmin(ctx context.Context, r *reloader, system *actors.System, users *transport.Server, listener net.Listener, secure *tls.Config) (end func(), err error) {
+func serveAdmin(ctx context.Context, r *reloader, system *actors.System, users *transport.Server, inboxes store, listener net.Listener, secure *tls.Config) (end func(), err error) {
 	if listener == nil {
 		return func() {}, nil
 	}
@@ -60,7 +60,7 @@ func serveAdmin(ctx context.Context, r *reloader, system *actors.System, users *
 	server, err := admin.New(system, admin.Config{
 		Tokens: access.Tokens, Certificates: access.Certificates, TLS: secure,
 		Users: users, OpenMetrics: c.Admin.MetricsOpen, Version: buildVersion().String(),
-		Settings: r.settings, Log: logger,
+		Settings: r.settings, Backup: backupOf(c, inboxes), Log: logger,
 	})
 	if err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write the golden files anew: what they 
 var varies = map[string]bool{
 	"at_ms": true, "since_ms": true, "seen_ms": true, "started_ms": true, "oldest_ms": true, "over_ms": true, "remote": true, "version": true,
 	"heap_bytes": true, "goroutines": true, "disk_bytes": true, "bytes": true, "id": true, "at": true, "epoch": true, "before": true,
-	"queued": true, "messages": true,
+	"queued": true, "messages": true, "path": true, "files": true, "took_ms": true,
 }
 
 // normal replaces what varies by its kind.
@@ -116,6 +116,7 @@ func TestJSONIsWhatScriptsRelyOn(t *testing.T) {
 		{"user-list-blocked", []string{"user", "list", "--blocked"}},
 		{"user-unblock", []string{"user", "unblock", "eve"}},
 		{"broadcast", []string{"broadcast", "--to", "bob", "--id", "n1", "hello"}},
+		{"inbox-backup", []string{"inbox", "backup", "--to", "b"}},
 	} {
 		golden(t, c.name, call(t, caller, append(c.args, "-o", "json")...))
 	}
@@ -132,6 +133,8 @@ func TestJSONIsWhatScriptsRelyOn(t *testing.T) {
 	golden(t, "drain", call(t, caller, "drain", "--over", "1ms", "-o", "json"))
 	service.signal(syscall.SIGTERM)
 	service.ends(0)
+	golden(t, "inbox-restore", call(t, nil, "inbox", "restore", "--from", filepath.Join(caller[3], "backups", "b"),
+		"--data", filepath.Join(t.TempDir(), "data"), "-o", "json"))
 
 	data := caller[3]
 	golden(t, "inbox-stats", call(t, nil, "inbox", "stats", "--data", data, "-o", "json"))

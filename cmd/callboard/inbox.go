@@ -22,12 +22,13 @@ type inboxOptions struct {
 func newInbox() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inbox",
-		Short: "Look into the inboxes of a service that is stopped",
+		Short: "Look into the inboxes of a service that is stopped, back them up and restore them",
 		Long: `Look into the directory that a service keeps its inboxes in, while the service is
-stopped. Nothing in the directory is changed, but by renew.`,
+stopped. Nothing in the directory is changed, but by renew and restore. backup copies the
+inboxes of a service that runs, too.`,
 		Example: "  callboard inbox stats --data ./callboard-data",
 	}
-	cmd.AddCommand(newInboxStats(), newInboxShow(), newInboxVerify(), newInboxRenew())
+	cmd.AddCommand(newInboxStats(), newInboxShow(), newInboxVerify(), newInboxRenew(), newInboxBackup(), newInboxRestore())
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 // Command callboard is the messaging service and everything around it: serve
 // runs it, listen and send are users of it, user, session, tree, stats, top, watch,
-// broadcast, config and drain are its operators' tools, version says what was built. DESIGN.md says
+// broadcast, config and drain are its operators' tools, health asks whether it is
+// ready, version says what was built. DESIGN.md says
 // why they are as they are.
 package main
 
@@ -54,7 +55,7 @@ status ('callboard help exit-codes') are for scripts, and stay as they are.`,
 		Args: unknownCommand,
 		RunE: help,
 	}
-	root.AddCommand(newServe(), newListen(), newSend(), newUser(), newSession(), newTree(), newStats(), newWatch(), newBroadcast(), newConfig(), newAdmin(), newDrain(), newInbox(), newBench(), newVersion(), newTop(), newExitCodes())
+	root.AddCommand(newServe(), newListen(), newSend(), newUser(), newSession(), newTree(), newStats(), newWatch(), newBroadcast(), newConfig(), newAdmin(), newDrain(), newInbox(), newHealth(), newBench(), newVersion(), newTop(), newExitCodes())
 	addExamples(root)
 	adviseHelp(root)
 	return root

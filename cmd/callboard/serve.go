@@ -106,7 +106,7 @@ func serveUsers(ctx context.Context, r *reloader, hangups *hangups, certificates
 		return errors.Join(err, stopSystem(system))
 	}
 	r.reloads(system, server, inboxes)
-	endAdmin, err := serveAdmin(ctx, r, system, server, admins, certificates.admins)
+	endAdmin, err := serveAdmin(ctx, r, system, server, inboxes, admins, certificates.admins)
 	if err != nil {
 		return errors.Join(err, stopSystem(system))
 	}

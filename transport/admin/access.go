@@ -24,26 +24,27 @@ type rule struct {
 
 // rules has every call there is: one that is not in it is refused.
 var rules = map[string]rule{
-	adminv1.AdminServiceSendProcedure:         {Operator, true},
-	adminv1.AdminServiceListUsersProcedure:    {Viewer, false},
-	adminv1.AdminServiceListSessionsProcedure: {Viewer, false},
-	adminv1.AdminServiceGetUserProcedure:      {Viewer, false},
-	adminv1.AdminServiceCloseUserProcedure:    {Operator, true},
-	adminv1.AdminServiceCloseSessionProcedure: {Operator, true},
-	adminv1.AdminServiceGetTreeProcedure:      {Viewer, false},
-	adminv1.AdminServiceGetStatsProcedure:     {Viewer, false},
-	adminv1.AdminServiceDrainProcedure:        {Admin, true},
-	adminv1.AdminServiceBroadcastProcedure:    {Operator, true},
-	adminv1.AdminServiceBlockUserProcedure:    {Operator, true},
-	adminv1.AdminServiceUnblockUserProcedure:  {Operator, true},
-	adminv1.AdminServiceListBlockedProcedure:  {Viewer, false},
-	adminv1.AdminServiceForgetDeviceProcedure: {Operator, true},
-	adminv1.AdminServiceTrimInboxProcedure:    {Operator, true},
-	adminv1.AdminServiceGetConfigProcedure:    {Operator, false},
-	adminv1.AdminServiceWatchProcedure:        {Viewer, false},
-	adminv1.AdminServiceTraceProcedure:        {Operator, true},
-	adminv1.AdminServiceGetLoadProcedure:      {Viewer, false},
-	adminv1.AdminServiceScaleTreeProcedure:    {Admin, true},
+	adminv1.AdminServiceSendProcedure:          {Operator, true},
+	adminv1.AdminServiceListUsersProcedure:     {Viewer, false},
+	adminv1.AdminServiceListSessionsProcedure:  {Viewer, false},
+	adminv1.AdminServiceGetUserProcedure:       {Viewer, false},
+	adminv1.AdminServiceCloseUserProcedure:     {Operator, true},
+	adminv1.AdminServiceCloseSessionProcedure:  {Operator, true},
+	adminv1.AdminServiceGetTreeProcedure:       {Viewer, false},
+	adminv1.AdminServiceGetStatsProcedure:      {Viewer, false},
+	adminv1.AdminServiceDrainProcedure:         {Admin, true},
+	adminv1.AdminServiceBroadcastProcedure:     {Operator, true},
+	adminv1.AdminServiceBlockUserProcedure:     {Operator, true},
+	adminv1.AdminServiceUnblockUserProcedure:   {Operator, true},
+	adminv1.AdminServiceListBlockedProcedure:   {Viewer, false},
+	adminv1.AdminServiceForgetDeviceProcedure:  {Operator, true},
+	adminv1.AdminServiceTrimInboxProcedure:     {Operator, true},
+	adminv1.AdminServiceGetConfigProcedure:     {Operator, false},
+	adminv1.AdminServiceWatchProcedure:         {Viewer, false},
+	adminv1.AdminServiceTraceProcedure:         {Operator, true},
+	adminv1.AdminServiceGetLoadProcedure:       {Viewer, false},
+	adminv1.AdminServiceScaleTreeProcedure:     {Admin, true},
+	adminv1.AdminServiceBackupInboxesProcedure: {Admin, true},
 
 	metricsPath:                {Viewer, false},
 	pprofPath + "allocs":       {Admin, true},
@@ -63,6 +64,7 @@ var rules = map[string]rule{
 // streams are the calls that answer more than once, and take longer than others may.
 var streams = map[string]bool{
 	adminv1.AdminServiceBroadcastProcedure: true, adminv1.AdminServiceWatchProcedure: true, adminv1.AdminServiceTraceProcedure: true,
+	adminv1.AdminServiceBackupInboxesProcedure: true,
 }
 
 // open are the calls that anybody may make.

@@ -72,6 +72,8 @@ func target(request any) string {
 		return fmt.Sprintf("user=%q device=%q force=%t", clip(m.User), clip(m.Device), m.Force)
 	case *adminv1.TrimInboxRequest:
 		return fmt.Sprintf("user=%q through=%d unseen=%t", clip(m.User), m.Through, m.Unseen)
+	case *adminv1.BackupInboxesRequest:
+		return fmt.Sprintf("name=%q", clip(m.Name))
 	case *adminv1.DrainRequest:
 		return "node"
 	case *adminv1.TraceRequest:

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"log/slog"
@@ -33,6 +34,10 @@ type Config struct {
 
 	// Settings says how the service is configured, for GetConfig. Default: it is not said.
 	Settings func() []Setting
+
+	// Backup copies the inboxes, on the machine's disk and under a name, and says on the way how far it is. It ends
+	// with its context, and then leaves nothing. Default: there is nothing to copy.
+	Backup func(ctx context.Context, name string, progress func(files, bytes int64)) (Backup, error)
 
 	// MaxConnections bounds the connections; one more is closed at once. Default 256.
 	MaxConnections int

@@ -19,8 +19,14 @@ const (
 	codeUnauthenticated  = protocol.ErrorCode("unauthenticated")
 	codePermissionDenied = protocol.ErrorCode("permission_denied")
 	codeTimeout          = protocol.ErrorCode("timeout")
-	codeTimeIsUp         = protocol.ErrorCode("time_is_up")
-	codeScaling          = protocol.ErrorCode("scaling")
+
+	codeTimeIsUp = protocol.ErrorCode("time_is_up")
+	codeScaling  = protocol.ErrorCode("scaling")
+
+	codeNotKept        = protocol.ErrorCode("not_kept")
+	codeBackupRuns     = protocol.ErrorCode("backup_runs")
+	codeBackupExists   = protocol.ErrorCode("backup_exists")
+	codeTooManyBackups = protocol.ErrorCode("too_many_backups")
 )
 
 // refusal is an error with what went wrong, the code for programs and what to do.

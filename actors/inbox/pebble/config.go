@@ -41,6 +41,8 @@ type Config struct {
 
 	// Now is the clock that ages are measured with; nil means time.Now.
 	Now func() time.Time
+
+	restoring bool // set by Restore alone, to open what it has copied
 }
 
 // complete returns the config with its defaults filled in, or says which field is wrong.

@@ -29,7 +29,8 @@ type fence struct {
 
 	fallen  atomic.Pointer[fall]
 	onFall  func(*fall)
-	waiting atomic.Bool // flushes and compactions wait after the fall; set once the database is open
+	waiting atomic.Bool             // flushes and compactions wait after the fall; set once the database is open
+	copying atomic.Pointer[copying] // the backup under way, or nil
 
 	mu       sync.Mutex
 	stalled  bool          // a commit waits for a flush; guarded by mu
@@ -70,6 +71,7 @@ func (f *fence) fall(what string, err error) {
 		return
 	}
 	f.onFall(first)
+	f.endCopying(first.error())
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.stalled {
@@ -109,6 +111,9 @@ func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
 
 // Create implements vfs.FS, as do the methods below.
 func (f *fence) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if c := f.copyingAt(name); c != nil {
+		return c.create(f.FS, name, category)
+	}
 	if strings.HasPrefix(f.PathBase(name), "marker.") {
 		return f.createMarker(name, category)
 	}
@@ -143,6 +148,9 @@ func (f *fence) OpenDir(name string) (vfs.File, error) {
 	if err != nil {
 		return nil, err // at the opening of a database only, which returns it
 	}
+	if c := f.copyingAt(name); c != nil {
+		return &copiedDir{File: file, copying: c}, nil
+	}
 	return &fenceFile{File: file, fence: f, name: name}, nil
 }
 
@@ -159,18 +167,27 @@ func (f *fence) open(what, name string, open func() (vfs.File, error)) (vfs.File
 
 // Link implements vfs.FS.
 func (f *fence) Link(oldname, newname string) error {
+	if c := f.copyingAt(newname); c != nil {
+		return c.link(f.FS, oldname, newname)
+	}
 	f.attempt(true, "linking "+newname, func() error { return f.FS.Link(oldname, newname) })
 	return nil
 }
 
 // Rename implements vfs.FS.
 func (f *fence) Rename(oldname, newname string) error {
+	if f.copyingAt(newname) != nil {
+		return f.FS.Rename(oldname, newname)
+	}
 	f.attempt(true, "renaming "+oldname, func() error { return f.FS.Rename(oldname, newname) })
 	return nil
 }
 
 // Remove implements vfs.FS. A file that is not there was removed before.
 func (f *fence) Remove(name string) error {
+	if f.copyingAt(name) != nil {
+		return f.FS.Remove(name)
+	}
 	var missing error
 	f.attempt(false, "removing "+name, func() error {
 		err := f.FS.Remove(name)
@@ -184,6 +201,9 @@ func (f *fence) Remove(name string) error {
 
 // RemoveAll implements vfs.FS.
 func (f *fence) RemoveAll(name string) error {
+	if f.copyingAt(name) != nil {
+		return f.FS.RemoveAll(name)
+	}
 	f.attempt(false, "removing "+name, func() error { return f.FS.RemoveAll(name) })
 	return nil
 }

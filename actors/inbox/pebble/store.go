@@ -32,6 +32,7 @@ type Store struct {
 	flight flight
 
 	retention atomic.Pointer[Retention]
+	backing   sync.Mutex // held by the backup under way
 
 	quit  chan struct{} // closed by Close
 	group sync.WaitGroup
@@ -48,6 +49,10 @@ func Open(dir string, config Config) (*Store, error) {
 	}
 	lock, err := lockDirectory(dir, &config)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkFinished(dir, &config); err != nil {
+		_ = lock.Close()
 		return nil, err
 	}
 	s := &Store{
@@ -111,6 +116,9 @@ func (s *Store) Close() error {
 
 	s.commit.Lock()
 	defer s.commit.Unlock()
+	if s.db != nil {
+		s.db.fence.endCopying(inbox.ErrClosed)
+	}
 	s.open.Lock()
 	defer s.open.Unlock()
 	var err error

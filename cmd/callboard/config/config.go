@@ -26,6 +26,7 @@ type Config struct {
 	MaxConnections int           `koanf:"max-connections" default:"100000" unit:"connections" min:"1" reload:"yes" help:"connections at once; one more gets 503"`
 	Shards         string        `koanf:"shards" default:"kept" check:"shards" help:"slices that the users are spread over: 1 to 4096; auto to follow the processors and the load; or kept for the number that 'tree scale' came to, 16 at first"`
 	Data           string        `koanf:"data" default:"./callboard-data" help:"directory of the pebble store and the admin token"`
+	BackupDir      string        `koanf:"backup-dir" default:"" help:"directory for backups and nothing else, whose leftovers the service removes; empty for backups in the data directory"`
 
 	Supervision Supervision `koanf:"supervision"`
 

@@ -87,6 +87,9 @@ const (
 	AdminServiceGetLoadProcedure = "/callboard.admin.v1.AdminService/GetLoad"
 	// AdminServiceScaleTreeProcedure is the fully-qualified name of the AdminService's ScaleTree RPC.
 	AdminServiceScaleTreeProcedure = "/callboard.admin.v1.AdminService/ScaleTree"
+	// AdminServiceBackupInboxesProcedure is the fully-qualified name of the AdminService's
+	// BackupInboxes RPC.
+	AdminServiceBackupInboxesProcedure = "/callboard.admin.v1.AdminService/BackupInboxes"
 )
 
 // AdminServiceClient is a client for the callboard.admin.v1.AdminService service.
@@ -145,6 +148,10 @@ type AdminServiceClient interface {
 	// with the stream; another number is refused until the first is settled. A caller
 	// that goes away changes nothing. admin.
 	ScaleTree(context.Context, *ScaleTreeRequest) (*connect.ServerStreamForClient[ScaleTreeResponse], error)
+	// BackupInboxes copies the inboxes, as they are at one moment, to a directory on the
+	// service's disk, and says every now and then how far it is; the last answer is done. One at a
+	// time. When the caller goes away it ends, and nothing is left of it. admin.
+	BackupInboxes(context.Context, *BackupInboxesRequest) (*connect.ServerStreamForClient[BackupInboxesResponse], error)
 }
 
 // NewAdminServiceClient constructs a client for the callboard.admin.v1.AdminService service. By
@@ -278,31 +285,38 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(adminServiceMethods.ByName("ScaleTree")),
 			connect.WithClientOptions(opts...),
 		),
+		backupInboxes: connect.NewClient[BackupInboxesRequest, BackupInboxesResponse](
+			httpClient,
+			baseURL+AdminServiceBackupInboxesProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("BackupInboxes")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // adminServiceClient implements AdminServiceClient.
 type adminServiceClient struct {
-	send         *connect.Client[SendRequest, SendResponse]
-	listUsers    *connect.Client[ListUsersRequest, ListUsersResponse]
-	listSessions *connect.Client[ListSessionsRequest, ListSessionsResponse]
-	getUser      *connect.Client[GetUserRequest, GetUserResponse]
-	closeUser    *connect.Client[CloseUserRequest, CloseUserResponse]
-	closeSession *connect.Client[CloseSessionRequest, CloseSessionResponse]
-	getTree      *connect.Client[GetTreeRequest, GetTreeResponse]
-	getStats     *connect.Client[GetStatsRequest, GetStatsResponse]
-	drain        *connect.Client[DrainRequest, DrainResponse]
-	broadcast    *connect.Client[BroadcastRequest, BroadcastResponse]
-	blockUser    *connect.Client[BlockUserRequest, BlockUserResponse]
-	unblockUser  *connect.Client[UnblockUserRequest, UnblockUserResponse]
-	listBlocked  *connect.Client[ListBlockedRequest, ListBlockedResponse]
-	forgetDevice *connect.Client[ForgetDeviceRequest, ForgetDeviceResponse]
-	trimInbox    *connect.Client[TrimInboxRequest, TrimInboxResponse]
-	getConfig    *connect.Client[GetConfigRequest, GetConfigResponse]
-	watch        *connect.Client[WatchRequest, WatchResponse]
-	trace        *connect.Client[TraceRequest, TraceResponse]
-	getLoad      *connect.Client[GetLoadRequest, GetLoadResponse]
-	scaleTree    *connect.Client[ScaleTreeRequest, ScaleTreeResponse]
+	send          *connect.Client[SendRequest, SendResponse]
+	listUsers     *connect.Client[ListUsersRequest, ListUsersResponse]
+	listSessions  *connect.Client[ListSessionsRequest, ListSessionsResponse]
+	getUser       *connect.Client[GetUserRequest, GetUserResponse]
+	closeUser     *connect.Client[CloseUserRequest, CloseUserResponse]
+	closeSession  *connect.Client[CloseSessionRequest, CloseSessionResponse]
+	getTree       *connect.Client[GetTreeRequest, GetTreeResponse]
+	getStats      *connect.Client[GetStatsRequest, GetStatsResponse]
+	drain         *connect.Client[DrainRequest, DrainResponse]
+	broadcast     *connect.Client[BroadcastRequest, BroadcastResponse]
+	blockUser     *connect.Client[BlockUserRequest, BlockUserResponse]
+	unblockUser   *connect.Client[UnblockUserRequest, UnblockUserResponse]
+	listBlocked   *connect.Client[ListBlockedRequest, ListBlockedResponse]
+	forgetDevice  *connect.Client[ForgetDeviceRequest, ForgetDeviceResponse]
+	trimInbox     *connect.Client[TrimInboxRequest, TrimInboxResponse]
+	getConfig     *connect.Client[GetConfigRequest, GetConfigResponse]
+	watch         *connect.Client[WatchRequest, WatchResponse]
+	trace         *connect.Client[TraceRequest, TraceResponse]
+	getLoad       *connect.Client[GetLoadRequest, GetLoadResponse]
+	scaleTree     *connect.Client[ScaleTreeRequest, ScaleTreeResponse]
+	backupInboxes *connect.Client[BackupInboxesRequest, BackupInboxesResponse]
 }
 
 // Send calls callboard.admin.v1.AdminService.Send.
@@ -469,6 +483,11 @@ func (c *adminServiceClient) ScaleTree(ctx context.Context, req *ScaleTreeReques
 	return c.scaleTree.CallServerStream(ctx, connect.NewRequest(req))
 }
 
+// BackupInboxes calls callboard.admin.v1.AdminService.BackupInboxes.
+func (c *adminServiceClient) BackupInboxes(ctx context.Context, req *BackupInboxesRequest) (*connect.ServerStreamForClient[BackupInboxesResponse], error) {
+	return c.backupInboxes.CallServerStream(ctx, connect.NewRequest(req))
+}
+
 // AdminServiceHandler is an implementation of the callboard.admin.v1.AdminService service.
 type AdminServiceHandler interface {
 	// Send puts a message into an inbox, and answers when it is kept. operator.
@@ -525,6 +544,10 @@ type AdminServiceHandler interface {
 	// with the stream; another number is refused until the first is settled. A caller
 	// that goes away changes nothing. admin.
 	ScaleTree(context.Context, *ScaleTreeRequest, *connect.ServerStream[ScaleTreeResponse]) error
+	// BackupInboxes copies the inboxes, as they are at one moment, to a directory on the
+	// service's disk, and says every now and then how far it is; the last answer is done. One at a
+	// time. When the caller goes away it ends, and nothing is left of it. admin.
+	BackupInboxes(context.Context, *BackupInboxesRequest, *connect.ServerStream[BackupInboxesResponse]) error
 }
 
 // NewAdminServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -654,6 +677,12 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(adminServiceMethods.ByName("ScaleTree")),
 		connect.WithHandlerOptions(opts...),
 	)
+	adminServiceBackupInboxesHandler := connect.NewServerStreamHandlerSimple(
+		AdminServiceBackupInboxesProcedure,
+		svc.BackupInboxes,
+		connect.WithSchema(adminServiceMethods.ByName("BackupInboxes")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/callboard.admin.v1.AdminService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case AdminServiceSendProcedure:
@@ -696,6 +725,8 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 			adminServiceGetLoadHandler.ServeHTTP(w, r)
 		case AdminServiceScaleTreeProcedure:
 			adminServiceScaleTreeHandler.ServeHTTP(w, r)
+		case AdminServiceBackupInboxesProcedure:
+			adminServiceBackupInboxesHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -783,4 +814,8 @@ func (UnimplementedAdminServiceHandler) GetLoad(context.Context, *GetLoadRequest
 
 func (UnimplementedAdminServiceHandler) ScaleTree(context.Context, *ScaleTreeRequest, *connect.ServerStream[ScaleTreeResponse]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.ScaleTree is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) BackupInboxes(context.Context, *BackupInboxesRequest, *connect.ServerStream[BackupInboxesResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.BackupInboxes is not implemented"))
 }

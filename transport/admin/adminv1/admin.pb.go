@@ -4411,6 +4411,140 @@ func (x *Level) GetWhy() string {
 	return ""
 }
 
+type BackupInboxesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 64 letters, digits, - and _: a directory in the folder that the service keeps its
+	// backups in. Empty: the time.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupInboxesRequest) Reset() {
+	*x = BackupInboxesRequest{}
+	mi := &file_admin_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupInboxesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupInboxesRequest) ProtoMessage() {}
+
+func (x *BackupInboxesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupInboxesRequest.ProtoReflect.Descriptor instead.
+func (*BackupInboxesRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *BackupInboxesRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type BackupInboxesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Files uint64                 `protobuf:"varint,1,opt,name=files,proto3" json:"files,omitempty"`
+	// What the files hold. Those that are linked take no room of their own at first.
+	Bytes uint64 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Whether the backup is whole and on the disk. What follows is there only then.
+	Done bool `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"`
+	// The directory, on the service's machine.
+	Path string `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
+	// The epoch of the inboxes. What is restored gets another.
+	Epoch         uint32 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	TookMs        uint64 `protobuf:"varint,6,opt,name=took_ms,json=tookMs,proto3" json:"took_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupInboxesResponse) Reset() {
+	*x = BackupInboxesResponse{}
+	mi := &file_admin_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupInboxesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupInboxesResponse) ProtoMessage() {}
+
+func (x *BackupInboxesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupInboxesResponse.ProtoReflect.Descriptor instead.
+func (*BackupInboxesResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *BackupInboxesResponse) GetFiles() uint64 {
+	if x != nil {
+		return x.Files
+	}
+	return 0
+}
+
+func (x *BackupInboxesResponse) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *BackupInboxesResponse) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
+func (x *BackupInboxesResponse) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *BackupInboxesResponse) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *BackupInboxesResponse) GetTookMs() uint64 {
+	if x != nil {
+		return x.TookMs
+	}
+	return 0
+}
+
 var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
@@ -4736,7 +4870,16 @@ const file_admin_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
 	"on_failure\x18\x02 \x01(\tR\tonFailure\x12\x10\n" +
-	"\x03why\x18\x03 \x01(\tR\x03why2\xfd\r\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"*\n" +
+	"\x14BackupInboxesRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\x9a\x01\n" +
+	"\x15BackupInboxesResponse\x12\x14\n" +
+	"\x05files\x18\x01 \x01(\x04R\x05files\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x12\n" +
+	"\x04done\x18\x03 \x01(\bR\x04done\x12\x12\n" +
+	"\x04path\x18\x04 \x01(\tR\x04path\x12\x14\n" +
+	"\x05epoch\x18\x05 \x01(\rR\x05epoch\x12\x17\n" +
+	"\atook_ms\x18\x06 \x01(\x04R\x06tookMs2\xe5\x0e\n" +
 	"\fAdminService\x12I\n" +
 	"\x04Send\x12\x1f.callboard.admin.v1.SendRequest\x1a .callboard.admin.v1.SendResponse\x12X\n" +
 	"\tListUsers\x12$.callboard.admin.v1.ListUsersRequest\x1a%.callboard.admin.v1.ListUsersResponse\x12a\n" +
@@ -4757,7 +4900,8 @@ const file_admin_proto_rawDesc = "" +
 	"\x05Watch\x12 .callboard.admin.v1.WatchRequest\x1a!.callboard.admin.v1.WatchResponse0\x01\x12N\n" +
 	"\x05Trace\x12 .callboard.admin.v1.TraceRequest\x1a!.callboard.admin.v1.TraceResponse0\x01\x12R\n" +
 	"\aGetLoad\x12\".callboard.admin.v1.GetLoadRequest\x1a#.callboard.admin.v1.GetLoadResponse\x12Z\n" +
-	"\tScaleTree\x12$.callboard.admin.v1.ScaleTreeRequest\x1a%.callboard.admin.v1.ScaleTreeResponse0\x01B+Z)callboard/transport/admin/adminv1;adminv1b\x06proto3"
+	"\tScaleTree\x12$.callboard.admin.v1.ScaleTreeRequest\x1a%.callboard.admin.v1.ScaleTreeResponse0\x01\x12f\n" +
+	"\rBackupInboxes\x12(.callboard.admin.v1.BackupInboxesRequest\x1a).callboard.admin.v1.BackupInboxesResponse0\x01B+Z)callboard/transport/admin/adminv1;adminv1b\x06proto3"
 
 var (
 	file_admin_proto_rawDescOnce sync.Once
@@ -4771,73 +4915,75 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 65)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
 var file_admin_proto_goTypes = []any{
-	(*Refusal)(nil),              // 0: callboard.admin.v1.Refusal
-	(*SendRequest)(nil),          // 1: callboard.admin.v1.SendRequest
-	(*SendResponse)(nil),         // 2: callboard.admin.v1.SendResponse
-	(*ListUsersRequest)(nil),     // 3: callboard.admin.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),    // 4: callboard.admin.v1.ListUsersResponse
-	(*User)(nil),                 // 5: callboard.admin.v1.User
-	(*ListSessionsRequest)(nil),  // 6: callboard.admin.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil), // 7: callboard.admin.v1.ListSessionsResponse
-	(*Session)(nil),              // 8: callboard.admin.v1.Session
-	(*GetUserRequest)(nil),       // 9: callboard.admin.v1.GetUserRequest
-	(*GetUserResponse)(nil),      // 10: callboard.admin.v1.GetUserResponse
-	(*Inbox)(nil),                // 11: callboard.admin.v1.Inbox
-	(*Device)(nil),               // 12: callboard.admin.v1.Device
-	(*Closing)(nil),              // 13: callboard.admin.v1.Closing
-	(*CloseUserRequest)(nil),     // 14: callboard.admin.v1.CloseUserRequest
-	(*CloseUserResponse)(nil),    // 15: callboard.admin.v1.CloseUserResponse
-	(*CloseSessionRequest)(nil),  // 16: callboard.admin.v1.CloseSessionRequest
-	(*CloseSessionResponse)(nil), // 17: callboard.admin.v1.CloseSessionResponse
-	(*GetTreeRequest)(nil),       // 18: callboard.admin.v1.GetTreeRequest
-	(*GetTreeResponse)(nil),      // 19: callboard.admin.v1.GetTreeResponse
-	(*Gateway)(nil),              // 20: callboard.admin.v1.Gateway
-	(*Shard)(nil),                // 21: callboard.admin.v1.Shard
-	(*Journal)(nil),              // 22: callboard.admin.v1.Journal
-	(*GetStatsRequest)(nil),      // 23: callboard.admin.v1.GetStatsRequest
-	(*GetStatsResponse)(nil),     // 24: callboard.admin.v1.GetStatsResponse
-	(*DrainRequest)(nil),         // 25: callboard.admin.v1.DrainRequest
-	(*DrainResponse)(nil),        // 26: callboard.admin.v1.DrainResponse
-	(*BroadcastRequest)(nil),     // 27: callboard.admin.v1.BroadcastRequest
-	(*BroadcastResponse)(nil),    // 28: callboard.admin.v1.BroadcastResponse
-	(*RefusedUser)(nil),          // 29: callboard.admin.v1.RefusedUser
-	(*Block)(nil),                // 30: callboard.admin.v1.Block
-	(*BlockUserRequest)(nil),     // 31: callboard.admin.v1.BlockUserRequest
-	(*BlockUserResponse)(nil),    // 32: callboard.admin.v1.BlockUserResponse
-	(*UnblockUserRequest)(nil),   // 33: callboard.admin.v1.UnblockUserRequest
-	(*UnblockUserResponse)(nil),  // 34: callboard.admin.v1.UnblockUserResponse
-	(*ListBlockedRequest)(nil),   // 35: callboard.admin.v1.ListBlockedRequest
-	(*ListBlockedResponse)(nil),  // 36: callboard.admin.v1.ListBlockedResponse
-	(*ForgetDeviceRequest)(nil),  // 37: callboard.admin.v1.ForgetDeviceRequest
-	(*ForgetDeviceResponse)(nil), // 38: callboard.admin.v1.ForgetDeviceResponse
-	(*TrimInboxRequest)(nil),     // 39: callboard.admin.v1.TrimInboxRequest
-	(*TrimInboxResponse)(nil),    // 40: callboard.admin.v1.TrimInboxResponse
-	(*Unseen)(nil),               // 41: callboard.admin.v1.Unseen
-	(*GetConfigRequest)(nil),     // 42: callboard.admin.v1.GetConfigRequest
-	(*GetConfigResponse)(nil),    // 43: callboard.admin.v1.GetConfigResponse
-	(*Setting)(nil),              // 44: callboard.admin.v1.Setting
-	(*WatchRequest)(nil),         // 45: callboard.admin.v1.WatchRequest
-	(*WatchResponse)(nil),        // 46: callboard.admin.v1.WatchResponse
-	(*Event)(nil),                // 47: callboard.admin.v1.Event
-	(*Missed)(nil),               // 48: callboard.admin.v1.Missed
-	(*Heartbeat)(nil),            // 49: callboard.admin.v1.Heartbeat
-	(*End)(nil),                  // 50: callboard.admin.v1.End
-	(*TraceRequest)(nil),         // 51: callboard.admin.v1.TraceRequest
-	(*TraceResponse)(nil),        // 52: callboard.admin.v1.TraceResponse
-	(*Hop)(nil),                  // 53: callboard.admin.v1.Hop
-	(*GetLoadRequest)(nil),       // 54: callboard.admin.v1.GetLoadRequest
-	(*GetLoadResponse)(nil),      // 55: callboard.admin.v1.GetLoadResponse
-	(*CodeCount)(nil),            // 56: callboard.admin.v1.CodeCount
-	(*ShardLoad)(nil),            // 57: callboard.admin.v1.ShardLoad
-	(*BusyUser)(nil),             // 58: callboard.admin.v1.BusyUser
-	(*ScaleTreeRequest)(nil),     // 59: callboard.admin.v1.ScaleTreeRequest
-	(*ScaleTreeResponse)(nil),    // 60: callboard.admin.v1.ScaleTreeResponse
-	(*Scaling)(nil),              // 61: callboard.admin.v1.Scaling
-	(*Intensity)(nil),            // 62: callboard.admin.v1.Intensity
-	(*Level)(nil),                // 63: callboard.admin.v1.Level
-	nil,                          // 64: callboard.admin.v1.BroadcastResponse.RefusedEntry
+	(*Refusal)(nil),               // 0: callboard.admin.v1.Refusal
+	(*SendRequest)(nil),           // 1: callboard.admin.v1.SendRequest
+	(*SendResponse)(nil),          // 2: callboard.admin.v1.SendResponse
+	(*ListUsersRequest)(nil),      // 3: callboard.admin.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),     // 4: callboard.admin.v1.ListUsersResponse
+	(*User)(nil),                  // 5: callboard.admin.v1.User
+	(*ListSessionsRequest)(nil),   // 6: callboard.admin.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),  // 7: callboard.admin.v1.ListSessionsResponse
+	(*Session)(nil),               // 8: callboard.admin.v1.Session
+	(*GetUserRequest)(nil),        // 9: callboard.admin.v1.GetUserRequest
+	(*GetUserResponse)(nil),       // 10: callboard.admin.v1.GetUserResponse
+	(*Inbox)(nil),                 // 11: callboard.admin.v1.Inbox
+	(*Device)(nil),                // 12: callboard.admin.v1.Device
+	(*Closing)(nil),               // 13: callboard.admin.v1.Closing
+	(*CloseUserRequest)(nil),      // 14: callboard.admin.v1.CloseUserRequest
+	(*CloseUserResponse)(nil),     // 15: callboard.admin.v1.CloseUserResponse
+	(*CloseSessionRequest)(nil),   // 16: callboard.admin.v1.CloseSessionRequest
+	(*CloseSessionResponse)(nil),  // 17: callboard.admin.v1.CloseSessionResponse
+	(*GetTreeRequest)(nil),        // 18: callboard.admin.v1.GetTreeRequest
+	(*GetTreeResponse)(nil),       // 19: callboard.admin.v1.GetTreeResponse
+	(*Gateway)(nil),               // 20: callboard.admin.v1.Gateway
+	(*Shard)(nil),                 // 21: callboard.admin.v1.Shard
+	(*Journal)(nil),               // 22: callboard.admin.v1.Journal
+	(*GetStatsRequest)(nil),       // 23: callboard.admin.v1.GetStatsRequest
+	(*GetStatsResponse)(nil),      // 24: callboard.admin.v1.GetStatsResponse
+	(*DrainRequest)(nil),          // 25: callboard.admin.v1.DrainRequest
+	(*DrainResponse)(nil),         // 26: callboard.admin.v1.DrainResponse
+	(*BroadcastRequest)(nil),      // 27: callboard.admin.v1.BroadcastRequest
+	(*BroadcastResponse)(nil),     // 28: callboard.admin.v1.BroadcastResponse
+	(*RefusedUser)(nil),           // 29: callboard.admin.v1.RefusedUser
+	(*Block)(nil),                 // 30: callboard.admin.v1.Block
+	(*BlockUserRequest)(nil),      // 31: callboard.admin.v1.BlockUserRequest
+	(*BlockUserResponse)(nil),     // 32: callboard.admin.v1.BlockUserResponse
+	(*UnblockUserRequest)(nil),    // 33: callboard.admin.v1.UnblockUserRequest
+	(*UnblockUserResponse)(nil),   // 34: callboard.admin.v1.UnblockUserResponse
+	(*ListBlockedRequest)(nil),    // 35: callboard.admin.v1.ListBlockedRequest
+	(*ListBlockedResponse)(nil),   // 36: callboard.admin.v1.ListBlockedResponse
+	(*ForgetDeviceRequest)(nil),   // 37: callboard.admin.v1.ForgetDeviceRequest
+	(*ForgetDeviceResponse)(nil),  // 38: callboard.admin.v1.ForgetDeviceResponse
+	(*TrimInboxRequest)(nil),      // 39: callboard.admin.v1.TrimInboxRequest
+	(*TrimInboxResponse)(nil),     // 40: callboard.admin.v1.TrimInboxResponse
+	(*Unseen)(nil),                // 41: callboard.admin.v1.Unseen
+	(*GetConfigRequest)(nil),      // 42: callboard.admin.v1.GetConfigRequest
+	(*GetConfigResponse)(nil),     // 43: callboard.admin.v1.GetConfigResponse
+	(*Setting)(nil),               // 44: callboard.admin.v1.Setting
+	(*WatchRequest)(nil),          // 45: callboard.admin.v1.WatchRequest
+	(*WatchResponse)(nil),         // 46: callboard.admin.v1.WatchResponse
+	(*Event)(nil),                 // 47: callboard.admin.v1.Event
+	(*Missed)(nil),                // 48: callboard.admin.v1.Missed
+	(*Heartbeat)(nil),             // 49: callboard.admin.v1.Heartbeat
+	(*End)(nil),                   // 50: callboard.admin.v1.End
+	(*TraceRequest)(nil),          // 51: callboard.admin.v1.TraceRequest
+	(*TraceResponse)(nil),         // 52: callboard.admin.v1.TraceResponse
+	(*Hop)(nil),                   // 53: callboard.admin.v1.Hop
+	(*GetLoadRequest)(nil),        // 54: callboard.admin.v1.GetLoadRequest
+	(*GetLoadResponse)(nil),       // 55: callboard.admin.v1.GetLoadResponse
+	(*CodeCount)(nil),             // 56: callboard.admin.v1.CodeCount
+	(*ShardLoad)(nil),             // 57: callboard.admin.v1.ShardLoad
+	(*BusyUser)(nil),              // 58: callboard.admin.v1.BusyUser
+	(*ScaleTreeRequest)(nil),      // 59: callboard.admin.v1.ScaleTreeRequest
+	(*ScaleTreeResponse)(nil),     // 60: callboard.admin.v1.ScaleTreeResponse
+	(*Scaling)(nil),               // 61: callboard.admin.v1.Scaling
+	(*Intensity)(nil),             // 62: callboard.admin.v1.Intensity
+	(*Level)(nil),                 // 63: callboard.admin.v1.Level
+	(*BackupInboxesRequest)(nil),  // 64: callboard.admin.v1.BackupInboxesRequest
+	(*BackupInboxesResponse)(nil), // 65: callboard.admin.v1.BackupInboxesResponse
+	nil,                           // 66: callboard.admin.v1.BroadcastResponse.RefusedEntry
 }
 var file_admin_proto_depIdxs = []int32{
 	5,  // 0: callboard.admin.v1.ListUsersResponse.users:type_name -> callboard.admin.v1.User
@@ -4854,7 +5000,7 @@ var file_admin_proto_depIdxs = []int32{
 	61, // 11: callboard.admin.v1.GetTreeResponse.scaling:type_name -> callboard.admin.v1.Scaling
 	62, // 12: callboard.admin.v1.GetTreeResponse.intensity:type_name -> callboard.admin.v1.Intensity
 	63, // 13: callboard.admin.v1.GetTreeResponse.levels:type_name -> callboard.admin.v1.Level
-	64, // 14: callboard.admin.v1.BroadcastResponse.refused:type_name -> callboard.admin.v1.BroadcastResponse.RefusedEntry
+	66, // 14: callboard.admin.v1.BroadcastResponse.refused:type_name -> callboard.admin.v1.BroadcastResponse.RefusedEntry
 	29, // 15: callboard.admin.v1.BroadcastResponse.refusals:type_name -> callboard.admin.v1.RefusedUser
 	30, // 16: callboard.admin.v1.BlockUserResponse.block:type_name -> callboard.admin.v1.Block
 	30, // 17: callboard.admin.v1.ListBlockedResponse.blocks:type_name -> callboard.admin.v1.Block
@@ -4893,28 +5039,30 @@ var file_admin_proto_depIdxs = []int32{
 	51, // 50: callboard.admin.v1.AdminService.Trace:input_type -> callboard.admin.v1.TraceRequest
 	54, // 51: callboard.admin.v1.AdminService.GetLoad:input_type -> callboard.admin.v1.GetLoadRequest
 	59, // 52: callboard.admin.v1.AdminService.ScaleTree:input_type -> callboard.admin.v1.ScaleTreeRequest
-	2,  // 53: callboard.admin.v1.AdminService.Send:output_type -> callboard.admin.v1.SendResponse
-	4,  // 54: callboard.admin.v1.AdminService.ListUsers:output_type -> callboard.admin.v1.ListUsersResponse
-	7,  // 55: callboard.admin.v1.AdminService.ListSessions:output_type -> callboard.admin.v1.ListSessionsResponse
-	10, // 56: callboard.admin.v1.AdminService.GetUser:output_type -> callboard.admin.v1.GetUserResponse
-	15, // 57: callboard.admin.v1.AdminService.CloseUser:output_type -> callboard.admin.v1.CloseUserResponse
-	17, // 58: callboard.admin.v1.AdminService.CloseSession:output_type -> callboard.admin.v1.CloseSessionResponse
-	19, // 59: callboard.admin.v1.AdminService.GetTree:output_type -> callboard.admin.v1.GetTreeResponse
-	24, // 60: callboard.admin.v1.AdminService.GetStats:output_type -> callboard.admin.v1.GetStatsResponse
-	26, // 61: callboard.admin.v1.AdminService.Drain:output_type -> callboard.admin.v1.DrainResponse
-	28, // 62: callboard.admin.v1.AdminService.Broadcast:output_type -> callboard.admin.v1.BroadcastResponse
-	32, // 63: callboard.admin.v1.AdminService.BlockUser:output_type -> callboard.admin.v1.BlockUserResponse
-	34, // 64: callboard.admin.v1.AdminService.UnblockUser:output_type -> callboard.admin.v1.UnblockUserResponse
-	36, // 65: callboard.admin.v1.AdminService.ListBlocked:output_type -> callboard.admin.v1.ListBlockedResponse
-	38, // 66: callboard.admin.v1.AdminService.ForgetDevice:output_type -> callboard.admin.v1.ForgetDeviceResponse
-	40, // 67: callboard.admin.v1.AdminService.TrimInbox:output_type -> callboard.admin.v1.TrimInboxResponse
-	43, // 68: callboard.admin.v1.AdminService.GetConfig:output_type -> callboard.admin.v1.GetConfigResponse
-	46, // 69: callboard.admin.v1.AdminService.Watch:output_type -> callboard.admin.v1.WatchResponse
-	52, // 70: callboard.admin.v1.AdminService.Trace:output_type -> callboard.admin.v1.TraceResponse
-	55, // 71: callboard.admin.v1.AdminService.GetLoad:output_type -> callboard.admin.v1.GetLoadResponse
-	60, // 72: callboard.admin.v1.AdminService.ScaleTree:output_type -> callboard.admin.v1.ScaleTreeResponse
-	53, // [53:73] is the sub-list for method output_type
-	33, // [33:53] is the sub-list for method input_type
+	64, // 53: callboard.admin.v1.AdminService.BackupInboxes:input_type -> callboard.admin.v1.BackupInboxesRequest
+	2,  // 54: callboard.admin.v1.AdminService.Send:output_type -> callboard.admin.v1.SendResponse
+	4,  // 55: callboard.admin.v1.AdminService.ListUsers:output_type -> callboard.admin.v1.ListUsersResponse
+	7,  // 56: callboard.admin.v1.AdminService.ListSessions:output_type -> callboard.admin.v1.ListSessionsResponse
+	10, // 57: callboard.admin.v1.AdminService.GetUser:output_type -> callboard.admin.v1.GetUserResponse
+	15, // 58: callboard.admin.v1.AdminService.CloseUser:output_type -> callboard.admin.v1.CloseUserResponse
+	17, // 59: callboard.admin.v1.AdminService.CloseSession:output_type -> callboard.admin.v1.CloseSessionResponse
+	19, // 60: callboard.admin.v1.AdminService.GetTree:output_type -> callboard.admin.v1.GetTreeResponse
+	24, // 61: callboard.admin.v1.AdminService.GetStats:output_type -> callboard.admin.v1.GetStatsResponse
+	26, // 62: callboard.admin.v1.AdminService.Drain:output_type -> callboard.admin.v1.DrainResponse
+	28, // 63: callboard.admin.v1.AdminService.Broadcast:output_type -> callboard.admin.v1.BroadcastResponse
+	32, // 64: callboard.admin.v1.AdminService.BlockUser:output_type -> callboard.admin.v1.BlockUserResponse
+	34, // 65: callboard.admin.v1.AdminService.UnblockUser:output_type -> callboard.admin.v1.UnblockUserResponse
+	36, // 66: callboard.admin.v1.AdminService.ListBlocked:output_type -> callboard.admin.v1.ListBlockedResponse
+	38, // 67: callboard.admin.v1.AdminService.ForgetDevice:output_type -> callboard.admin.v1.ForgetDeviceResponse
+	40, // 68: callboard.admin.v1.AdminService.TrimInbox:output_type -> callboard.admin.v1.TrimInboxResponse
+	43, // 69: callboard.admin.v1.AdminService.GetConfig:output_type -> callboard.admin.v1.GetConfigResponse
+	46, // 70: callboard.admin.v1.AdminService.Watch:output_type -> callboard.admin.v1.WatchResponse
+	52, // 71: callboard.admin.v1.AdminService.Trace:output_type -> callboard.admin.v1.TraceResponse
+	55, // 72: callboard.admin.v1.AdminService.GetLoad:output_type -> callboard.admin.v1.GetLoadResponse
+	60, // 73: callboard.admin.v1.AdminService.ScaleTree:output_type -> callboard.admin.v1.ScaleTreeResponse
+	65, // 74: callboard.admin.v1.AdminService.BackupInboxes:output_type -> callboard.admin.v1.BackupInboxesResponse
+	54, // [54:75] is the sub-list for method output_type
+	33, // [33:54] is the sub-list for method input_type
 	33, // [33:33] is the sub-list for extension type_name
 	33, // [33:33] is the sub-list for extension extendee
 	0,  // [0:33] is the sub-list for field type_name
@@ -4947,7 +5095,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   65,
+			NumMessages:   67,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
