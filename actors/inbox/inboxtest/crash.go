@@ -147,6 +147,11 @@ func (r *run) run() (err error) {
 				return err
 			}
 		}
+		if r.rng.IntN(3) == 0 {
+			if err := r.setAside(); err != nil {
+				return err
+			}
+		}
 	}
 	return r.reopen()
 }
@@ -184,6 +189,35 @@ func (r *run) block() error {
 		err = list.Block(block)
 	}
 	r.note("change of blocks: %v", err)
+	return r.became(after, err)
+}
+
+// setAside keeps a letter and drops another, or drops two, if the Store is Deadletters.
+func (r *run) setAside() error {
+	dead, ok := r.store.(inbox.Deadletters)
+	if !ok {
+		return nil
+	}
+	after := r.certain.clone()
+	one, other := uint64(1+r.rng.IntN(5)), uint64(1+r.rng.IntN(5))
+	after.letters(func(letters map[uint64]inbox.Deadletter) {
+		delete(letters, one)
+		delete(letters, other)
+	})
+	var err error
+	if r.rng.IntN(3) == 0 {
+		err = dead.Drop(one, other)
+	} else if one != other {
+		letter := inbox.Deadletter{
+			Number: one, At: r.rng.Int64N(1000), Sender: users[0], Receiver: users[1], ID: "id", Crashes: 2,
+			Content: strings.Repeat("x", r.rng.IntN(3000)), Reason: "because", Stack: "there",
+		}
+		after.letters(func(letters map[uint64]inbox.Deadletter) { letters[one] = letter })
+		err = dead.SetAside(&letter, other)
+	} else {
+		return nil
+	}
+	r.note("change of what is set aside: %v", err)
 	return r.became(after, err)
 }
 

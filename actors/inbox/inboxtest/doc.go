@@ -1,6 +1,6 @@
 // Package inboxtest holds implementations of inbox.Store to their contract.
 //
-// [Run] is for every Store, [RunBlocklist] for one that is a Blocklist too. [Crashes] is for one that keeps what it was given through
+// [Run] is for every Store, [RunBlocklist] for one that is a Blocklist too, [RunDeadletters] likewise. [Crashes] is for one that keeps what it was given through
 // power losses and failures of the disk: it drives it with random batches on a [Disk]
 // that fails and loses power at random moments, and compares what is there afterwards with
 // what may be there.

@@ -20,6 +20,7 @@ type box struct {
 	passed  uint64 // entries up to it may be gone, since every device was past them at some time
 	devices map[string]inbox.Device
 	block   *inbox.Block
+	dead    map[uint64]inbox.Deadletter // in the box of nobody alone
 }
 
 func (m model) box(user protocol.UserID) *box {
@@ -29,12 +30,24 @@ func (m model) box(user protocol.UserID) *box {
 	return m[user]
 }
 
+// nobody is no user: its box has what belongs to none.
+const nobody protocol.UserID = ""
+
+// letters changes what is set aside.
+func (m model) letters(change func(map[uint64]inbox.Deadletter)) {
+	b := m.box(nobody)
+	if b.dead == nil {
+		b.dead = map[uint64]inbox.Deadletter{}
+	}
+	change(b.dead)
+}
+
 // clone returns a copy that does not change with m.
 func (m model) clone() model {
 	copied := model{}
 	for user, b := range m {
 		c := *b
-		c.log, c.devices = slices.Clone(b.log), maps.Clone(b.devices)
+		c.log, c.devices, c.dead = slices.Clone(b.log), maps.Clone(b.devices), maps.Clone(b.dead)
 		copied[user] = &c
 	}
 	return copied
@@ -111,6 +124,11 @@ func (m model) text(users []protocol.UserID) string {
 			fmt.Fprintf(&text, "%+v\n", *b.block)
 		}
 	}
+	if b := m[nobody]; b != nil {
+		for _, number := range slices.Sorted(maps.Keys(b.dead)) {
+			fmt.Fprintf(&text, "%+v\n", b.dead[number])
+		}
+	}
 	return text.String()
 }
 
@@ -148,6 +166,15 @@ func textOf(store inbox.Store, users []protocol.UserID) (string, error) {
 		}
 		for _, b := range blocks {
 			fmt.Fprintf(&text, "%+v\n", *b)
+		}
+	}
+	if dead, ok := store.(inbox.Deadletters); ok {
+		found, err := dead.Deadletters(0, 1000)
+		if err != nil {
+			return "", err
+		}
+		for _, l := range found {
+			fmt.Fprintf(&text, "%+v\n", *l)
 		}
 	}
 	return text.String(), nil

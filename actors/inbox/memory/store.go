@@ -21,6 +21,7 @@ type Store struct {
 	shards [shardCount]shard
 
 	blocked blocklist
+	dead    deadletters
 }
 
 var _ inbox.Store = (*Store)(nil)
@@ -64,6 +65,9 @@ func (s *Store) Close() error {
 	s.blocked.Lock()
 	defer s.blocked.Unlock()
 	s.blocked.blocks = nil
+	s.dead.Lock()
+	defer s.dead.Unlock()
+	s.dead.letters = nil
 	return nil
 }
 

@@ -40,6 +40,10 @@ func TestStoreKeepsTheContract(t *testing.T) {
 	inboxtest.Run(t, func(testing.TB) inbox.Store { return memory.New(memory.Config{}) })
 }
 
+func TestStoreKeepsTheContractOfDeadletters(t *testing.T) {
+	inboxtest.RunDeadletters(t, func(testing.TB) inbox.Store { return memory.New(memory.Config{}) })
+}
+
 func TestStoreKeepsTheContractOfABlocklist(t *testing.T) {
 	inboxtest.RunBlocklist(t, func(testing.TB) inbox.Store { return memory.New(memory.Config{}) })
 }

@@ -44,7 +44,7 @@ func (s *Store) Unblock(users ...protocol.UserID) error {
 	return nil
 }
 
-// change writes to the blocks, and returns when it is on the disk.
+// change writes to the blocks or to what is set aside, and returns when it is on the disk.
 func (s *Store) change(fill func(*pebble.Batch) error) error {
 	s.commit.Lock()
 	defer s.commit.Unlock()
@@ -76,8 +76,8 @@ func (s *Store) Blocks(after protocol.UserID, limit int) (found []*inbox.Block, 
 		return nil, nil
 	}
 	err = s.readingAnyway(func(db *database) error {
-		if s.unsure {
-			return fmt.Errorf("a change failed, and what became of it is not known yet: %w", refine(db.broken()))
+		if err := s.doubtful(db); err != nil {
+			return err
 		}
 		return db.blocks(after, func(user protocol.UserID, value []byte) (bool, error) {
 			block, err := decodeBlock(user, value)
@@ -92,6 +92,14 @@ func (s *Store) Blocks(after protocol.UserID, limit int) (found []*inbox.Block, 
 		return nil, fmt.Errorf("reading the blocks: %w", err)
 	}
 	return found, nil
+}
+
+// doubtful is why nobody can say what became of a change. The caller holds open.
+func (s *Store) doubtful(db *database) error {
+	if !s.unsure {
+		return nil
+	}
+	return fmt.Errorf("a change failed, and what became of it is not known yet: %w", refine(db.broken()))
 }
 
 // blocks calls do for the blocks of users behind one, until it returns false.

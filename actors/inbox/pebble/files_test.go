@@ -164,8 +164,17 @@ func TestVerifyNamesWhatIsBroken(t *testing.T) {
 		"an odd entry": {func(b *cockroach.Batch) error { return b.Set([]byte("\x01\x03bob\x04\x01"), nil, nil) }, "no entry's key"},
 		"a block":      {func(b *cockroach.Batch) error { return b.Set([]byte("\x02bob"), []byte{1, 2, 2, 5, 'x'}, nil) }, "the block cannot be decoded"},
 		"a new block":  {func(b *cockroach.Batch) error { return b.Set([]byte("\x02bob"), []byte{2, 2, 2, 0}, nil) }, "the block cannot be decoded"},
-		"no block":     {func(b *cockroach.Batch) error { return b.Set([]byte("\x02bob"), []byte{1, 2}, nil) }, "the block cannot be decoded"},
-		"an odd id":    {func(b *cockroach.Batch) error { return b.Set([]byte("\x01\x03bob\x03\xff"), []byte{1, 0}, nil) }, "no key of an id"},
+		"a letter": {func(b *cockroach.Batch) error {
+			return b.Set([]byte("\x03\x00\x00\x00\x00\x00\x00\x00\x01"), []byte{1, 2, 2, 9, 'x'}, nil)
+		}, "was set aside, cannot be decoded"},
+		"a long letter": {func(b *cockroach.Batch) error {
+			return b.Set([]byte("\x03\x00\x00\x00\x00\x00\x00\x00\x01"), []byte{1, 2, 2, 0, 0, 0, 0, 0, 0, 7}, nil)
+		}, "was set aside, cannot be decoded"},
+		"a letter's key": {func(b *cockroach.Batch) error {
+			return b.Set([]byte("\x03\x00\x00\x00\x00\x00\x00\x00\x01x"), []byte{1, 2, 2, 0, 0, 0, 0, 0, 0}, nil)
+		}, "was set aside, cannot be decoded"},
+		"no block":  {func(b *cockroach.Batch) error { return b.Set([]byte("\x02bob"), []byte{1, 2}, nil) }, "the block cannot be decoded"},
+		"an odd id": {func(b *cockroach.Batch) error { return b.Set([]byte("\x01\x03bob\x03\xff"), []byte{1, 0}, nil) }, "no key of an id"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -18,6 +18,7 @@ import (
 //	01 len(user) user 03 len(sender) sender id    number of the entry that has the id
 //	01 len(user) user 04 seq                 entry
 //	02 user                                  block
+//	03 number                                message that was set aside
 //
 // Lengths are a byte, numbers in keys 8 bytes with the highest first, so that entries
 // sort by number.
@@ -28,6 +29,9 @@ const (
 
 	blockSpace = 0x02
 	blockEnd   = 0x03
+
+	letterSpace = 0x03
+	letterEnd   = 0x04
 
 	floorKind  = 0x01
 	deviceKind = 0x02
@@ -68,6 +72,10 @@ func appendDeviceKey(key []byte, user protocol.UserID, device string) []byte {
 
 func appendBlockKey(key []byte, user protocol.UserID) []byte {
 	return append(append(key, blockSpace), user...)
+}
+
+func appendLetterKey(key []byte, number uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(key, letterSpace), number)
 }
 
 // userOf returns whose key it is, and the rest of the key behind the user: kind and all.

@@ -27,7 +27,7 @@ type Store struct {
 	db      *database                    // nil after a repair that failed, and after Close
 	trouble error                        // why there is none
 	doubt   map[protocol.UserID]struct{} // whose state nobody knows since a commit failed; guarded by open
-	unsure  bool                         // whether nobody knows who is blocked, likewise
+	unsure  bool                         // whether nobody knows who is blocked and what is set aside, likewise
 
 	flight flight
 

@@ -47,6 +47,13 @@ func TestStoreKeepsTheContract(t *testing.T) {
 	})
 }
 
+func TestStoreKeepsTheContractOfDeadletters(t *testing.T) {
+	inboxtest.RunDeadletters(t, func(tb testing.TB) inbox.Store {
+		tb.Helper()
+		return openStore(tb, "data", smallConfig(vfs.NewMem()))
+	})
+}
+
 func TestStoreKeepsTheContractOfABlocklist(t *testing.T) {
 	inboxtest.RunBlocklist(t, func(tb testing.TB) inbox.Store {
 		tb.Helper()

@@ -34,7 +34,10 @@ func (s *Store) Verify(ctx context.Context, report func(Problem)) error {
 		}
 		from = next
 	}
-	return s.verifyBlocks(report)
+	if err := s.verifyBlocks(report); err != nil {
+		return err
+	}
+	return s.verifyLetters(report)
 }
 
 // verifyBlocks checks that every block can be decoded.
@@ -49,6 +52,22 @@ func (s *Store) verifyBlocks(report func(Problem)) error {
 	})
 	if err != nil {
 		return fmt.Errorf("verifying the blocks: %w", err)
+	}
+	return nil
+}
+
+// verifyLetters checks that every message that was set aside can be decoded.
+func (s *Store) verifyLetters(report func(Problem)) error {
+	err := s.readingAnyway(func(db *database) error {
+		return db.letters(0, func(key, value []byte) (bool, error) {
+			if _, err := decodeLetter(key, value); err != nil {
+				report(Problem{Text: fmt.Sprintf("the message under key %x, which was set aside, cannot be decoded", key)})
+			}
+			return true, nil
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("verifying what was set aside: %w", err)
 	}
 	return nil
 }
