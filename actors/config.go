@@ -57,6 +57,13 @@ type Config struct {
 	// Default 100,000.
 	MaxBlocked int
 
+	// MaxDeadletters bounds the messages that are set aside because their receiver's actor
+	// fails on them. With so many the oldest goes. Default 1,000.
+	MaxDeadletters int
+
+	// MaxDeadletterBytes bounds their bytes, likewise. Default 16 MiB.
+	MaxDeadletterBytes int
+
 	// ForgetDevicesAfter is how long a device must have been away before a new one
 	// may take its place when the user has protocol.MaxDevices. Default 30 days.
 	ForgetDevicesAfter time.Duration
@@ -77,6 +84,10 @@ type Config struct {
 	// CloseTimeout is how long a session waits for the peer's close frame.
 	// Default protocol.CloseTimeout.
 	CloseTimeout time.Duration
+
+	// StuckAfter is how long an actor may be in one message before that is reported, with
+	// the stack of its goroutine. Default 5 s.
+	StuckAfter time.Duration
 
 	// Intensity is how often a user's actor may fail before it is parked.
 	// Default 3 failures in 10 s, then 100 ms to 30 s.
@@ -115,10 +126,13 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxInboxEntries = or(c.MaxInboxEntries, protocol.MaxInboxEntries)
 	c.MaxInboxBytes = or(c.MaxInboxBytes, protocol.MaxInboxBytes)
 	c.MaxBlocked = or(c.MaxBlocked, 100_000)
+	c.MaxDeadletters = or(c.MaxDeadletters, 1000)
+	c.MaxDeadletterBytes = or(c.MaxDeadletterBytes, 16<<20)
 	c.ForgetDevicesAfter = or(c.ForgetDevicesAfter, 30*24*time.Hour)
 	c.HandshakeTimeout = or(c.HandshakeTimeout, protocol.HandshakeTimeout)
 	c.IdleAfter = or(c.IdleAfter, 10*time.Second)
 	c.PingInterval = or(c.PingInterval, protocol.PingInterval)
+	c.StuckAfter = or(c.StuckAfter, 5*time.Second)
 	c.CloseTimeout = or(c.CloseTimeout, protocol.CloseTimeout)
 	c.Intensity = c.Intensity.withDefaults()
 	if c.Log == nil {
@@ -137,14 +151,17 @@ func (c Config) validate() error {
 	check(c.Shards >= 1 && c.Shards <= MaxShards, "Shards", c.Shards, "1 to 4096")
 	check(c.Store != nil, "Store", c.Store, "a store, like memory.New's")
 	check(c.MaxBlocked > 0, "MaxBlocked", c.MaxBlocked, "at least 1")
+	check(c.MaxDeadletters > 0, "MaxDeadletters", c.MaxDeadletters, "at least 1")
+	check(c.MaxDeadletterBytes >= 2*protocol.MaxFrameBytes, "MaxDeadletterBytes", c.MaxDeadletterBytes,
+		fmt.Sprintf("at least %d, twice the longest message", 2*protocol.MaxFrameBytes))
 	check(c.MaxUsers > 0, "MaxUsers", c.MaxUsers, "at least 1")
 	check(c.MaxSessionsPerUser > 0, "MaxSessionsPerUser", c.MaxSessionsPerUser, "at least 1")
 	check(c.MaxInFlight > 0, "MaxInFlight", c.MaxInFlight, "at least 1")
 	check(c.MaxWaitingBytes >= protocol.MaxFrameBytes, "MaxWaitingBytes", c.MaxWaitingBytes,
 		fmt.Sprintf("at least %d, the longest message", protocol.MaxFrameBytes))
 	for field, d := range map[string]time.Duration{
-		"HandshakeTimeout": c.HandshakeTimeout,
-		"IdleAfter":        c.IdleAfter, "PingInterval": c.PingInterval, "CloseTimeout": c.CloseTimeout,
+		"HandshakeTimeout": c.HandshakeTimeout, "StuckAfter": c.StuckAfter,
+		"IdleAfter": c.IdleAfter, "PingInterval": c.PingInterval, "CloseTimeout": c.CloseTimeout,
 	} {
 		check(d >= time.Millisecond, field, d, "at least 1ms")
 	}

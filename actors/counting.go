@@ -29,8 +29,12 @@ type counts struct {
 	parkings      atomic.Uint64 // of users
 	survived      atomic.Uint64 // panics in actors that must not restart
 	unhandled     atomic.Uint64 // messages that no actor should have got
+	stuck         atomic.Uint64 // actors that were reported as stuck
+	poisoned      atomic.Uint64 // messages that were set aside
 	repeated      atomic.Uint64 // sends that had their place already
 	failedCommits atomic.Uint64
+
+	deadlettersLost atomic.Uint64 // of the messages set aside, such that went to make room
 
 	missedEvents atomic.Uint64 // by Watches that were read too slowly
 	missedHops   atomic.Uint64 // by Traces

@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"callboard/actors/inbox"
 	"callboard/protocol"
@@ -13,6 +14,8 @@ import (
 // happened in between.
 type Tree struct {
 	Gateway GatewayInfo
+	Stuck   int          // actors that have been in one message for longer than Config.StuckAfter
+	Longest []StuckActor // some of them, those that have been for the longest
 	Shards  []ShardInfo
 	Journal JournalInfo
 
@@ -21,16 +24,19 @@ type Tree struct {
 	Intensity Intensity
 	Levels    []Level
 
-	Opened, Ended uint64 // sessions since the start
-	Failures      uint64 // of users' actors since the start, each answered with a new one
-	Survived      uint64 // panics in the registry, the gateway and the shards
-	Unhandled     uint64 // messages that no actor should have got
+	Opened, Ended   uint64 // sessions since the start
+	Failures        uint64 // of users' actors since the start, each answered with a new one
+	Survived        uint64 // panics in the registry, the gateway and the shards
+	Poisoned        uint64 // messages that were set aside since the start
+	DeadlettersLost uint64 // of those, such that went to make room
+	Unhandled       uint64 // messages that no actor should have got
 }
 
 // GatewayInfo is the gateway's part of a Tree.
 type GatewayInfo struct {
 	Sessions int
 	Draining bool
+	Stuck    bool // it does not answer, and the rest is not known
 }
 
 // JournalInfo is the journal's part of a Tree.
@@ -47,6 +53,7 @@ type ShardInfo struct {
 	Parked   int
 	Failures uint64 // of its users' actors since the start
 	Waiting  int    // messages in its mailbox
+	Stuck    bool   // it does not answer, and the rest is not known
 }
 
 // UserInfo is what there is to know of one user.
@@ -67,20 +74,31 @@ type UserInfo struct {
 	Unacknowledged []int // messages on their way to each of Sessions
 }
 
-// Describe looks at the whole tree. It asks each shard once, and no user.
+// Describe looks at the whole tree. It asks each shard once, and no user; who is stuck
+// is not asked.
 func (s *System) Describe(ctx context.Context) (*Tree, error) {
-	gateway, err := ask[*GatewayInfo](ctx, s, s.gateway, &describeGateway{})
-	if err != nil {
-		return nil, err
+	gateway := &GatewayInfo{Draining: s.draining.Load(), Stuck: s.isStuck(s.gateway.GetId())}
+	if !gateway.Stuck {
+		var err error
+		if gateway, err = ask[*GatewayInfo](ctx, s, s.gateway, &describeGateway{}); err != nil {
+			return nil, err
+		}
 	}
 	tree := &Tree{
 		Gateway: *gateway,
 		Opened:  s.counts.opened.Load(), Ended: s.counts.ended.Load(),
 		Failures: s.counts.failures.Load(), Survived: s.counts.survived.Load(),
-		Unhandled: s.counts.unhandled.Load(),
-		Scaling:   s.Scaling(), AutoScale: s.config.AutoScale, Intensity: s.Intensity(), Levels: levels(),
+		Unhandled: s.counts.unhandled.Load(), Poisoned: s.counts.poisoned.Load(), DeadlettersLost: s.counts.deadlettersLost.Load(),
+		Scaling: s.Scaling(), AutoScale: s.config.AutoScale, Intensity: s.Intensity(), Levels: levels(),
 	}
-	for _, road := range s.ring.Load().all() {
+	if now := s.stuckActors.Load(); now != nil {
+		tree.Stuck, tree.Longest = now.count, slices.Clone(now.longest)
+	}
+	for number, road := range s.ring.Load().all() {
+		if s.isStuck(road.pid.GetId()) {
+			tree.Shards = append(tree.Shards, ShardInfo{Number: number, Stuck: true})
+			continue
+		}
 		shard, err := askShard[*ShardInfo](ctx, s, road, &describeShard{})
 		switch {
 		case errors.Is(err, errGivenUp):

@@ -13,6 +13,7 @@
 //	gateway                  parent of the sessions of this node's sockets, their heartbeat
 //	└─ session <n>           one for each socket: its only writer; its mailbox is the send queue
 //	doorkeeper               who may not connect: keeps it, and has others read it
+//	coroner                  messages that users' actors fail on: keeps them aside
 //	journal                  group commit: all that users keep on a disk goes through it
 //
 // # One message

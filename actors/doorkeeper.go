@@ -64,6 +64,7 @@ func newDoorkeeper(system *System) *doorkeeper {
 // Receive implements actor.Actor.
 func (k *doorkeeper) Receive(ctx actor.Context) {
 	defer k.system.survive(ctx, "doorkeeper")
+	k.system.faultIn("doorkeeper", ctx.Message())
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
 		k.tick(ctx)

@@ -41,7 +41,7 @@ type entry struct {
 	held     []any
 	state    state
 	inWheel  bool          // waits in the shard's wheel
-	innocent bool          // the actor asked to be replaced: that is no failure
+	innocent bool          // the actor asked to be replaced, or a message is to blame: that is no failure
 	busy     bool          // among the busiest in this round, as the next and taken
 	round    uint16        // of busiest
 	failures uint16        // within the window: after far fewer the user is parked

@@ -39,6 +39,7 @@ var (
 	ErrTooManyUsers    = &Error{protocol.CodeUnavailable, "the node holds as many users as it may; try again later"}
 	ErrTooManyDevices  = &Error{protocol.CodeTooManyDevices, "the user has as many devices as one may have; connect under the name of one of them"}
 	ErrInternal        = &Error{protocol.CodeInternal, "the service failed while it handled this message; send it again under the same id"}
+	ErrPoisoned        = &Error{protocol.CodePoisoned, "the service fails on this message each time, and has set it aside; tell its operator, and do not send it again"}
 	ErrConflict        = &Error{protocol.CodeConflict, "id: the sender has sent another message to this receiver under this id; give each message its own"}
 	ErrTooManyStreams  = &Error{CodeTooManyStreams, "as many watch this node, or trace on it, as may; end one of those first"}
 	ErrStorageFull     = &Error{protocol.CodeStorageFull, "the service has no room to keep messages; try again later"}
@@ -48,6 +49,7 @@ var (
 	ErrNoBlocklist     = &Error{protocol.CodeUnavailable, "this store keeps no blocks; run the service with one that does"}
 	ErrNoDevice        = &Error{protocol.CodeNotFound, "the user has no device of this name"}
 	ErrDeviceConnected = &Error{CodeDeviceConnected, "the device is connected; close its sessions first, or force it"}
+	ErrNoDeadletter    = &Error{protocol.CodeNotFound, "no message is set aside under this number"}
 	ErrTakenOver       = &Error{protocol.CodeUnavailable, "the user has a new actor that waits for its sessions; try again in a moment"}
 
 	// ErrUnavailableStore is the refusal of what needs a store that does not work.
@@ -65,6 +67,9 @@ func storageError(err error) *Error {
 // replaceMe is what a user's actor panics with when it is to be replaced by one that
 // reads the inbox anew. It is no failure of the actor.
 type replaceMe struct{ why error }
+
+// Expected implements mailbox.Expected.
+func (*replaceMe) Expected() {}
 
 // errNotKept is why an actor has itself replaced after a commit that failed.
 var errNotKept = errors.New("a commit failed, and the numbers given since are void")

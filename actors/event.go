@@ -36,12 +36,17 @@ const (
 	UserParked    EventKind = "user_parked"
 	UserUnparked  EventKind = "user_unparked"
 	ActorFailed   EventKind = "actor_failed"
-	LimitHit      EventKind = "limit_hit"
-	StoreFailed   EventKind = "store_failed"
-	StoreTrouble  EventKind = "store_trouble"
-	StoreWorks    EventKind = "store_works"
-	DrainBegun    EventKind = "drain_begun"
-	DrainEnded    EventKind = "drain_ended"
+
+	MessagePoisoned EventKind = "message_poisoned"
+	ActorStuck      EventKind = "actor_stuck"
+	ActorGotOn      EventKind = "actor_got_on"
+
+	LimitHit     EventKind = "limit_hit"
+	StoreFailed  EventKind = "store_failed"
+	StoreTrouble EventKind = "store_trouble"
+	StoreWorks   EventKind = "store_works"
+	DrainBegun   EventKind = "drain_begun"
+	DrainEnded   EventKind = "drain_ended"
 )
 
 // EventMeaning is a kind and what it says, for people.
@@ -59,6 +64,9 @@ var eventKinds = []EventMeaning{
 	{UserParked, "a user's actor has failed too often, and rests"},
 	{UserUnparked, "the rest is over"},
 	{ActorFailed, "another actor has failed: a session, the journal, a shard, the gateway or the registry"},
+	{MessagePoisoned, "a message is set aside, because its receiver's actor fails on it; the user goes on"},
+	{ActorStuck, "an actor has been in one message for longer than it may; the log has the stack"},
+	{ActorGotOn, "an actor that was stuck has got on"},
 	{LimitHit, "something was refused or closed by a limit; the code says which"},
 	{StoreFailed, "the store does not take messages any more; they are refused with the code"},
 	{StoreTrouble, "the store has failed one user; at most one each second"},

@@ -170,6 +170,7 @@ type world struct {
 	store   *fakeStore
 	config  Config
 	stopped bool
+	crashes int // that were ordered by crash
 	fault   atomic.Pointer[func(actor string, message any)]
 }
 
@@ -263,10 +264,10 @@ func (w *world) actors() []string {
 // on has every actor call f before it handles a message; f may panic.
 func (w *world) on(f func(actor string, message any)) { w.fault.Store(&f) }
 
-// crashOn has the user's actor panic on a send with the content.
+// crashOn has the user's actor panic on each send whose content begins so.
 func (w *world) crashOn(user, content string) {
 	w.on(func(actor string, message any) {
-		if send, ok := message.(*protocol.Send); ok && actor == user && send.Content == content {
+		if send, ok := message.(*protocol.Send); ok && actor == user && strings.HasPrefix(send.Content, content) {
 			panic("crash on purpose: " + content)
 		}
 	})

@@ -27,6 +27,7 @@ type fakeStore struct {
 	tries   int           // calls of Commit
 	hidden  bool          // Read fails, and Open and Find do not
 	blocks  map[protocol.UserID]*inbox.Block
+	dead    map[uint64]*inbox.Deadletter
 	gaps    int // appends that did not follow the one before
 	epoch   uint32
 }
@@ -43,9 +44,10 @@ type fakeMemory struct{ *fakeStore }
 func (fakeMemory) Immediate() {}
 
 var (
-	_ inbox.Store     = (*fakeStore)(nil)
-	_ inbox.Blocklist = (*fakeStore)(nil)
-	_ inbox.Immediate = fakeMemory{}
+	_ inbox.Store       = (*fakeStore)(nil)
+	_ inbox.Blocklist   = (*fakeStore)(nil)
+	_ inbox.Deadletters = (*fakeStore)(nil)
+	_ inbox.Immediate   = fakeMemory{}
 )
 
 // fakeEpoch is the epoch of a new fakeStore.
@@ -182,6 +184,47 @@ func (s *fakeStore) Blocks(after protocol.UserID, limit int) (found []*inbox.Blo
 	for _, user := range slices.Sorted(maps.Keys(s.blocks)) {
 		if user > after && len(found) < limit {
 			found = append(found, s.blocks[user])
+		}
+	}
+	return found, s.unread
+}
+
+// SetAside implements inbox.Deadletters; it fails when Commit does.
+func (s *fakeStore) SetAside(letter *inbox.Deadletter, drop ...uint64) error {
+	return s.changeDead(func() {
+		for _, number := range drop {
+			delete(s.dead, number)
+		}
+		s.dead[letter.Number] = letter
+	})
+}
+
+func (s *fakeStore) Drop(numbers ...uint64) error {
+	return s.changeDead(func() {
+		for _, number := range numbers {
+			delete(s.dead, number)
+		}
+	})
+}
+
+func (s *fakeStore) changeDead(change func()) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead == nil {
+		s.dead = map[uint64]*inbox.Deadletter{}
+	}
+	if s.fail == nil {
+		change()
+	}
+	return s.fail
+}
+
+func (s *fakeStore) Deadletters(after uint64, limit int) (found []*inbox.Deadletter, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, number := range slices.Sorted(maps.Keys(s.dead)) {
+		if number > after && len(found) < limit {
+			found = append(found, s.dead[number])
 		}
 	}
 	return found, s.unread

@@ -58,6 +58,7 @@ func newGateway(system *System) *gateway {
 // Receive implements actor.Actor.
 func (g *gateway) Receive(ctx actor.Context) {
 	defer g.system.survive(ctx, "gateway")
+	g.system.faultIn("gateway", ctx.Message())
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
 		g.tick(ctx)

@@ -334,5 +334,8 @@ func (s *System) Ready() error {
 	if began := time.Duration(s.committing.Load()); began != 0 && s.now()-began > maxCommitTime {
 		return fmt.Errorf("%w (a commit has been under way for %s: the disk hangs)", ErrUnavailableStore, s.now()-began)
 	}
+	if why := s.stuckVitals(); why != nil {
+		return why
+	}
 	return nil
 }

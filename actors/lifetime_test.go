@@ -28,8 +28,8 @@ func TestIdleTimeCountsFromTheLastSession(t *testing.T) {
 
 func TestSessionThatMeetsAParkedUserIsRefusedAtOnce(t *testing.T) {
 	inBubble(t, Config{Intensity: Intensity{Failures: 1}}, func(w *world) {
-		w.on(func(_ string, message any) {
-			if _, ok := message.(*attach); ok {
+		w.on(func(actor string, message any) {
+			if _, ok := message.(*attach); ok && actor == "bob" {
 				panic("nobody attaches to this one")
 			}
 		})

@@ -175,7 +175,7 @@ func (l *Link) take() bool {
 		return true
 	}
 	l.system.counts.limits.add(LimitInFlight) // too often for an event
-	for {                                        // the channel may hold a word that was meant for Connect
+	for {                                     // the channel may hold a word that was meant for Connect
 		<-l.wake
 		if l.ended.Load() {
 			return false

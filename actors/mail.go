@@ -45,6 +45,8 @@ func (s *System) refuse(ctx sender, to *actor.PID, message any, why *Error) {
 		if to != nil {
 			ctx.Send(to, refusal(msg, why))
 		}
+	case *setAside:
+		s.refuse(ctx, to, msg.send, why)
 	case *attach:
 		ctx.Send(msg.session, &refused{err: why})
 	default:

@@ -19,6 +19,8 @@ type Metrics struct {
 
 	Failures, Replaced, Parkings uint64 // of users' actors
 	Survived, Unhandled          uint64 // as in Tree
+	Poisoned, DeadlettersLost    uint64 // likewise
+	Stuck                        uint64 // actors that were reported as stuck
 
 	Kept, KeptBytes uint64 // messages that have been committed
 	Repeated        uint64 // sends answered with the place that they had already
@@ -54,7 +56,8 @@ func (s *System) Metrics() *Metrics {
 		Ended: c.ended.Load(), Opened: c.opened.Load(), // in this order: no more have ended than were opened
 		Users: c.users.Load(), Parked: c.parked.Load(),
 		Failures: c.failures.Load(), Replaced: c.replaced.Load(), Parkings: c.parkings.Load(),
-		Survived: c.survived.Load(), Unhandled: c.unhandled.Load(), Repeated: c.repeated.Load(),
+		Survived: c.survived.Load(), Unhandled: c.unhandled.Load(),
+		Poisoned: c.poisoned.Load(), DeadlettersLost: c.deadlettersLost.Load(), Stuck: c.stuck.Load(), Repeated: c.repeated.Load(),
 		Refused: c.refused.read(), Frames: c.frames.read(), Closes: c.closes.read(), Limits: c.limits.read(),
 		Confirms: c.confirms.read(), Acks: c.acks.read(), Commits: c.commits.read(), Batches: c.batches.read(),
 		FailedCommits: c.failedCommits.Load(),

@@ -288,7 +288,7 @@ func TestParkedUserMovesAndStaysParked(t *testing.T) {
 				w.crashOn(bob, "fatal")
 				alice.send(bob, "fatal")
 				if when == "before" {
-					alice.send(bob, "fatal")
+					alice.send(bob, "fatal again")
 					synctest.Wait()
 					if got := w.userInfo(bob); got.State != "parked" {
 						t.Fatalf("%s is %+v", bob, got)

@@ -411,7 +411,7 @@ func (p *play) empty() string {
 	if tree := p.w.tree(); tree.Gateway.Sessions != 0 || tree.Opened != tree.Ended || p.w.users() != 0 {
 		return fmt.Sprintf("all have gone, and the tree is %+v", tree)
 	}
-	always := 3 + p.w.system.Scaling().To
+	always := 4 + p.w.system.Scaling().To
 	if p.w.system.journal != nil {
 		always++
 	}

@@ -24,7 +24,13 @@ var _ actor.SupervisorStrategy = (*shard)(nil)
 func (s *shard) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, child *actor.PID,
 	_ *actor.RestartStatistics, reason, message any,
 ) {
-	wish, innocent := reason.(*replaceMe)
+	failure := failureOf(reason)
+	wish, innocent := failure.reason.(*replaceMe)
+	poison := false
+	e := s.users[userOf(child)]
+	if e != nil && e.pid != child {
+		e = nil
+	}
 	if innocent {
 		s.system.counts.replaced.Add(1)
 		s.system.log.Info("user replaced", slog.String("user", string(userOf(child))), slog.Any("reason", wish.why))
@@ -33,14 +39,18 @@ func (s *shard) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, ch
 		s.failed++
 		s.system.counts.failures.Add(1)
 		s.system.log.Error("user failed", slog.String("user", string(userOf(child))), slog.String("actor", child.GetId()),
-			slog.String("reason", fmt.Sprint(reason)), slog.String("message", kind(message)))
-		s.tell(UserFailed, userOf(child), protocol.CodeInternal, fmt.Sprint(reason))
+			slog.String("reason", failure.text()), slog.String("message", kind(message)), slog.String("stack", failure.stack))
+		s.tell(UserFailed, userOf(child), protocol.CodeInternal, failure.text())
+		poison = s.crashed(system.Root, e, failure, message)
 	}
-	if e := s.users[userOf(child)]; e != nil && e.pid == child {
-		e.state, e.innocent = recovering, innocent
+	if e != nil {
+		e.state, e.innocent = recovering, innocent || poison
 	}
 	by.StopChildren(child)
 
+	if poison { // the coroner answers
+		return
+	}
 	msg, waits := restore(message)
 	if _, attaching := msg.(*attach); !attaching { // its session attaches again
 		s.system.refuse(system.Root, waits, msg, ErrInternal)

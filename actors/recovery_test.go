@@ -322,15 +322,15 @@ func TestRepeatedFailureParksAUserForAGrowingWhile(t *testing.T) {
 	inBubble(t, config, func(w *world) {
 		alice, bob := w.connect("alice"), w.connect("bob")
 		w.crashOn("bob", "fatal")
-		alice.send("bob", "fatal")
-		alice.send("bob", "fatal")
+		alice.send("bob", "fatal 1")
+		alice.send("bob", "fatal 2")
 		synctest.Wait()
 		if info := w.userInfo("bob"); info.State != "active" {
 			t.Fatalf("after two failures bob is %q", info.State)
 		}
 
-		for _, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 4 * time.Second} {
-			alice.send("bob", "fatal")
+		for i, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 4 * time.Second} {
+			alice.send("bob", fmt.Sprint("fatal again ", i))
 			synctest.Wait()
 			parkedAt := time.Now()
 			if info := w.userInfo("bob"); info.State != "parked" || len(info.Sessions) != 1 {
@@ -374,8 +374,8 @@ func TestParkedUserCanBeClosed(t *testing.T) {
 	inBubble(t, config, func(w *world) {
 		alice, bob := w.connect("alice"), w.connect("bob")
 		w.crashOn("bob", "fatal")
-		alice.send("bob", "fatal")
-		alice.send("bob", "fatal")
+		alice.send("bob", "fatal 1")
+		alice.send("bob", "fatal 2")
 		synctest.Wait()
 
 		n, err := w.system.CloseUser(w.Context(), "bob", protocol.CloseNormal, "bye")

@@ -28,6 +28,7 @@ func newRegistry(system *System) *registry { return &registry{system: system} }
 // Receive implements actor.Actor.
 func (r *registry) Receive(ctx actor.Context) {
 	defer r.system.survive(ctx, "registry")
+	r.system.faultIn("registry", ctx.Message())
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
 		r.start(ctx)

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -59,7 +60,9 @@ func TestRepeatedSendHasThePlaceOfTheFirst(t *testing.T) {
 func (w *world) crash(user string) {
 	w.Helper()
 	w.crashOn(user, "crash, please")
-	if _, err := w.system.Send(w.Context(), &protocol.Send{Sender: "mallory", Receiver: user, Content: "crash, please"}); !isCode(err, ErrInternal) {
+	w.crashes++ // or else it would be one message, and poison
+	text := fmt.Sprint("crash, please ", w.crashes)
+	if _, err := w.system.Send(w.Context(), &protocol.Send{Sender: "mallory", Receiver: user, Content: text}); !isCode(err, ErrInternal) {
 		w.Errorf("the actor did not fail: %v", err)
 	}
 	synctest.Wait()

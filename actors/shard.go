@@ -40,6 +40,11 @@ type shard struct {
 	busiest busiest // of its users, for load
 	moving  *moving // nil unless the number of shards changes
 
+	crashes    crashes     // over which messages its users have failed
+	forgetting *time.Timer // runs while there are some
+	self       *actor.PID
+	name       string // for faults
+
 	stopping bool                // starts nobody any more
 	wrapping map[*entry]struct{} // users that have been asked to wrap up and have not answered
 	wrapper  *actor.PID          // who waits for them
@@ -48,8 +53,8 @@ type shard struct {
 // newShard makes one of so many shards.
 func newShard(system *System, number, shards int) *shard {
 	s := &shard{
-		system: system, number: number, users: make(map[protocol.UserID]*entry), order: newUserOrder(),
-		box: &mailbox.Gated{}, history: newHistory(shards),
+		system: system, number: number, name: "shard/" + strconv.Itoa(number), users: make(map[protocol.UserID]*entry), order: newUserOrder(),
+		box: &mailbox.Gated{}, history: newHistory(shards), crashes: newCrashes(shards),
 	}
 	s.limit = s.share(shards)
 	s.idle.init(idleSlots)
@@ -64,13 +69,16 @@ func newShard(system *System, number, shards int) *shard {
 // Receive implements actor.Actor.
 func (s *shard) Receive(ctx actor.Context) {
 	defer s.system.survive(ctx, "shard")
+	s.system.faultIn(s.name, ctx.Message())
 	s.handle(ctx)
 }
 
 // handle is Receive, also for messages that were put aside.
 func (s *shard) handle(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
-	case *actor.Started, *actor.Stopped:
+	case *actor.Started:
+		s.self = ctx.Self()
+	case *actor.Stopped:
 	case *actor.Stopping:
 		s.stop()
 	case *actor.Terminated:
@@ -113,6 +121,12 @@ func (s *shard) handle(ctx actor.Context) {
 		s.stay(ctx, msg)
 	case *sweep:
 		s.sweep(ctx)
+	case *wasSetAside:
+		s.wasSetAside(msg)
+	case *pardon:
+		s.pardon(ctx, msg)
+	case *forgetCrashes:
+		s.forgetCrashes()
 	case *unpark:
 		s.unpark(ctx, msg)
 	case *fenced:
@@ -130,6 +144,9 @@ func (s *shard) handle(ctx actor.Context) {
 
 // send, tend and attach are those that start a user who has no actor.
 func (s *shard) send(ctx actor.Context, msg *protocol.Send) {
+	if s.crashes.aside > 0 && s.refusePoison(ctx, msg) {
+		return
+	}
 	s.tend(ctx, protocol.UserID(msg.Receiver))
 }
 
@@ -439,6 +456,9 @@ func (s *shard) stop() {
 	s.stopping = true
 	if s.ticker != nil {
 		s.ticker.Stop()
+	}
+	if s.forgetting != nil {
+		s.forgetting.Stop()
 	}
 	s.system.counts.users.Add(-int64(len(s.users)))
 	s.rests(-s.parked)

@@ -26,6 +26,7 @@ var supervision = map[string]struct {
 	"user":       {actor.StopDirective, "its state is rebuilt by a new one; the sockets stay open"},
 	"journal":    {actor.RestartDirective, "what it had not committed is refused, and sent again by the clients"},
 	"doorkeeper": {actor.ResumeDirective, "what it has is in the store, and nobody is let in by mistake"},
+	"coroner":    {actor.ResumeDirective, "what it has is in the store, and the rest it may be asked again"},
 	"session":    {actor.StopDirective, "a socket's framing cannot be trusted after a failure; the client connects again"},
 }
 
@@ -41,7 +42,7 @@ func levels() (table []Level) {
 	words := map[actor.Directive]string{
 		actor.ResumeDirective: "resume", actor.StopDirective: "stop", actor.RestartDirective: "restart",
 	}
-	for _, name := range []string{"registry", "shard", "user", "gateway", "session", "doorkeeper", "journal"} {
+	for _, name := range []string{"registry", "shard", "user", "gateway", "session", "doorkeeper", "coroner", "journal"} {
 		row := supervision[name]
 		table = append(table, Level{name, words[row.onFailure], row.why})
 	}
@@ -130,14 +131,14 @@ type supervisor struct {
 func (s *supervisor) HandleFailure(_ *actor.ActorSystem, by actor.Supervisor, child *actor.PID,
 	_ *actor.RestartStatistics, reason, message any,
 ) {
-	row := supervision[s.level]
+	row, failure := supervision[s.level], failureOf(reason)
 	s.system.log.Error("actor failed", slog.String("level", s.level), slog.String("actor", child.GetId()),
 		slog.String("directive", row.onFailure.String()),
-		slog.String("reason", fmt.Sprint(reason)), slog.String("message", kind(message)))
+		slog.String("reason", failure.text()), slog.String("message", kind(message)), slog.String("stack", failure.stack))
 	if s.system.watched() {
 		s.system.publish(Event{
 			Kind: ActorFailed, Shard: -1, Code: protocol.CodeInternal,
-			Reason: child.GetId() + ": " + fmt.Sprint(reason),
+			Reason: child.GetId() + ": " + failure.text(),
 		})
 	}
 	switch row.onFailure {

@@ -36,12 +36,14 @@ type System struct {
 	registry       *actor.PID
 	gateway        *actor.PID
 	doorkeeper     *actor.PID
+	coroner        *actor.PID
 	journal        *actor.PID // nil: the store needs none
 	journalBox     *mailbox.Mailbox
 	registryUp     chan struct{} // closed by the registry when the ring is set
 	registryDone   chan struct{} // closed by the registry when all below it has stopped
 	gatewayDone    chan struct{} // closed by the gateway, likewise
 	doorkeeperDone chan struct{} // closed by the doorkeeper, likewise
+	coronerDone    chan struct{} // closed by the coroner, likewise
 	journalDone    chan struct{} // closed by the journal when all that it had is committed
 
 	blocked atomic.Pointer[btree.BTreeG[*Block]] // written by the doorkeeper; no tree in it ever changes
@@ -51,6 +53,8 @@ type System struct {
 	troubled atomic.Int64 // when storeTrouble last said something, as now has it
 
 	committing atomic.Int64 // when the commit under way began, as now has it; 0: none is
+
+	stuckActors atomic.Pointer[stuckNow] // written by stuck; nil: nobody ever was
 
 	storage atomic.Pointer[storageFailure] // written by the journal; nil: the store works
 
@@ -76,6 +80,7 @@ func New(config Config) (*System, error) {
 		registryDone:   make(chan struct{}),
 		gatewayDone:    make(chan struct{}),
 		doorkeeperDone: make(chan struct{}),
+		coronerDone:    make(chan struct{}),
 		journalDone:    make(chan struct{}),
 	}
 	s.intensity.Store(&config.Intensity)
@@ -86,6 +91,7 @@ func New(config Config) (*System, error) {
 	s.actors = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))
 	s.root = s.actors.Root
 	s.startStopwatches()
+	s.workers.Watch(config.StuckAfter, s.stuck)
 
 	blocked, err := loadBlocks(config.Store) // before anybody can connect
 	if err != nil {
@@ -96,6 +102,13 @@ func New(config Config) (*System, error) {
 		return nil, err
 	}
 	if s.doorkeeper, err = s.spawn("doorkeeper", newDoorkeeper(s)); err != nil {
+		return nil, err
+	}
+	coroner, err := newCoroner(s)
+	if err != nil {
+		return nil, err
+	}
+	if s.coroner, err = s.spawn("coroner", coroner); err != nil {
 		return nil, err
 	}
 	if s.registry, err = s.spawn("registry", newRegistry(s)); err != nil {
@@ -251,7 +264,7 @@ func (s *System) Stop(ctx context.Context) error {
 	for _, part := range []struct {
 		pid  *actor.PID
 		done chan struct{}
-	}{{s.gateway, s.gatewayDone}, {s.registry, s.registryDone}, {s.doorkeeper, s.doorkeeperDone}, {s.journal, s.journalDone}} {
+	}{{s.gateway, s.gatewayDone}, {s.registry, s.registryDone}, {s.doorkeeper, s.doorkeeperDone}, {s.coroner, s.coronerDone}, {s.journal, s.journalDone}} {
 		if part.pid == nil {
 			continue
 		}
@@ -319,6 +332,19 @@ func (s *System) now() time.Duration { return time.Since(s.started) }
 func (s *System) fault(actor string, message any) {
 	if s.config.hooks.fault != nil {
 		s.config.hooks.fault(actor, message)
+	}
+}
+
+// faultIn is fault for an actor that survives its panics. Its life is left alone, for nothing
+// of ours could fail there, and nobody would do it again.
+func (s *System) faultIn(name string, message any) {
+	if s.config.hooks.fault == nil {
+		return
+	}
+	switch message.(type) {
+	case actor.AutoReceiveMessage, actor.SystemMessage:
+	default:
+		s.config.hooks.fault(name, message)
 	}
 }
 

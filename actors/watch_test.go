@@ -152,6 +152,36 @@ var published = map[EventKind]func(w *world){
 			w.Errorf("%+v", e)
 		}
 	},
+	MessagePoisoned: func(w *world) {
+		alice, watch := w.device("alice", "phone"), w.watch(EventFilter{})
+		w.crashOn("bob", "fatal")
+		for range 2 {
+			alice.sendID("bob", "fatal", "1")
+			synctest.Wait()
+		}
+		if e := w.one(watch, MessagePoisoned); e.User != "bob" || e.Code != protocol.CodePoisoned || e.Reason != "crash on purpose: fatal" {
+			w.Errorf("%+v", e)
+		}
+	},
+	ActorStuck: func(w *world) {
+		alice, watch, free := w.connect("alice"), w.watch(EventFilter{}), hang[*protocol.Send](w, "bob")
+		alice.send("bob", "hello")
+		time.Sleep(6 * time.Second)
+		free()
+		if e := w.one(watch, ActorStuck); e.User != "bob" || e.Code != protocol.CodeUnavailable || !strings.Contains(e.Reason, "actors.") {
+			w.Errorf("%+v", e)
+		}
+	},
+	ActorGotOn: func(w *world) {
+		alice, watch, free := w.connect("alice"), w.watch(EventFilter{}), hang[*protocol.Send](w, "bob")
+		alice.send("bob", "hello")
+		time.Sleep(6 * time.Second)
+		free()
+		time.Sleep(time.Second)
+		if e := w.one(watch, ActorGotOn); e.User != "bob" {
+			w.Errorf("%+v", e)
+		}
+	},
 	ActorFailed: func(w *world) {
 		watch, bob := w.watch(EventFilter{}), w.connect("bob")
 		bob.conn.onWrite = func(protocol.Message) { panic("crash on purpose: the session") }
@@ -497,8 +527,8 @@ func (w *world) park(by *peer, user string) {
 	w.Helper()
 	w.connect(user)
 	w.crashOn(user, "boom")
-	for range 4 {
-		by.send(user, "boom")
+	for i := range 4 {
+		by.send(user, fmt.Sprint("boom ", i))
 		synctest.Wait()
 	}
 }

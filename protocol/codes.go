@@ -17,6 +17,7 @@ const (
 	CodeSenderMismatch ErrorCode = "sender_mismatch"
 	CodeUnavailable    ErrorCode = "unavailable"
 	CodeInternal       ErrorCode = "internal"
+	CodePoisoned       ErrorCode = "poisoned"
 	CodeConflict       ErrorCode = "conflict"
 	CodeInboxFull      ErrorCode = "inbox_full"
 	CodeStorageFull    ErrorCode = "storage_full"
@@ -100,6 +101,11 @@ var codes = [...]CodeRow{
 		Reconnect: true,
 		Meaning:   "The server made a mistake over this message or in this session.",
 		Action:    "Try again once; an operator finds the cause in the log.",
+	},
+	{
+		Code:    CodePoisoned,
+		Meaning: "The server has failed on this message each time it came, and has set it aside for its operator.",
+		Action:  "Do not send it again: it would be refused. An operator who has mended the cause sends it on.",
 	},
 	{
 		Code:    CodeConflict,

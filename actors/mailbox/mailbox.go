@@ -118,22 +118,23 @@ func (m *Mailbox) Rest() []any {
 
 // run handles messages until none is left or the mailbox is suspended. At most
 // one run is under way at a time; the lock orders one before the next.
-func (m *Mailbox) run() {
-	for m.step() {
+func (m *Mailbox) run(at *since) {
+	for m.step(at) {
 	}
 }
 
 // step handles what is at hand and says whether there may be more. A panic of
 // the actor ends the step: the actor is suspended until its parent has decided.
-func (m *Mailbox) step() (more bool) {
+func (m *Mailbox) step(at *since) (more bool) {
 	var current any
 	defer func() {
 		if reason := recover(); reason != nil {
-			m.invoker.EscalateFailure(reason, current)
+			m.invoker.EscalateFailure(newFailure(reason), current)
 			more = true
 		}
 	}()
 	for handled := 1; ; handled++ {
+		at.begin()
 		if m.urgent.Load() {
 			current = m.nextSystem()
 			m.handleSystem(current)

@@ -127,7 +127,7 @@ func TestUnconfirmedIsSentAgainInItsOrder(t *testing.T) {
 func TestRefusalIsTypedAndIsTheAnswer(t *testing.T) {
 	for code, is := range map[protocol.ErrorCode]struct{ unconfirmed, temporary bool }{
 		protocol.CodeUnavailable: {true, true}, protocol.CodeStorageFull: {true, true}, protocol.CodeInternal: {true, true},
-		protocol.CodeInboxFull: {false, true}, protocol.CodeConflict: {false, false}, protocol.CodeTooLarge: {false, false},
+		protocol.CodeInboxFull: {false, true}, protocol.CodeConflict: {false, false}, protocol.CodePoisoned: {false, false}, protocol.CodeTooLarge: {false, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStage(t)
