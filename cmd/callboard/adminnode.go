@@ -46,6 +46,7 @@ func tableOfStats(t *table, s *adminv1.GetStatsResponse) {
 	t.row("sessions\t%s\nusers\t%s\nparked\t%s", count(s.Sessions), count(s.Users), countWord(s.Parked))
 	t.row("opened\t%s\nended\t%s\nfailures\t%s\nsurvived panics\t%s\nunhandled\t%s", count(s.Opened), count(s.Ended),
 		countWord(s.Failures), countWord(s.Survived), countWord(s.Unhandled))
+	t.row("set aside\t%s\nset aside and lost\t%s", countWord(s.Poisoned), countWord(s.DeadlettersLost))
 	t.row("heap\t%s\ngoroutines\t%s", size(s.HeapBytes), count(s.Goroutines))
 }
 

@@ -72,16 +72,23 @@ func tableOfTree(t *table, tree *adminv1.GetTreeResponse) {
 		if s == sickest {
 			remarks = append(remarks, "sickest")
 		}
+		if s.Stuck {
+			remarks = append(remarks, stuckWord())
+		}
 		t.row("  shard %d\t%d users\t%s\t%s\t%d\t%s", s.Number, s.Users, countWord(s.Parked), countWord(s.Failures), s.Queued, strings.Join(remarks, ", "))
 	}
 	state := "open"
 	if tree.Gateway.GetDraining() {
 		state = stateWord("draining")
 	}
+	if tree.Gateway.GetStuck() {
+		state = stuckWord()
+	}
 	t.row("gateway\t%d sessions\t\t\t\t%s", tree.Gateway.GetSessions(), state)
 	if tree.Journal.GetPresent() {
 		t.row("journal\t\t\t\t%d\t%s", tree.Journal.Queued, working(tree.Journal.Trouble))
 	}
+	stuckRows(t, tree)
 	supervisionRows(t, tree)
 }
 

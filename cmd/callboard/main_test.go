@@ -17,7 +17,7 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 			t.Errorf("the help of '%s' has no example: %q", cmd.CommandPath(), cmd.Example)
 		}
 	})
-	for _, name := range []string{"serve", "listen", "send", "user", "session", "tree", "stats", "top", "watch", "trace", "broadcast", "config", "drain", "exit-codes", "version", "completion", "help"} {
+	for _, name := range []string{"serve", "listen", "send", "user", "session", "tree", "deadletter", "stats", "top", "watch", "trace", "broadcast", "config", "drain", "exit-codes", "version", "completion", "help"} {
 		if !names[name] {
 			t.Errorf("there is no command %s", name)
 		}

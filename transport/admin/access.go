@@ -55,6 +55,12 @@ var rules = map[string]rule{
 	pprofPath + "trace":        {Admin, true},
 	recorderPath:               {Admin, true},
 
+	adminv1.AdminServiceListDeadlettersProcedure: {Viewer, false},
+	adminv1.AdminServiceGetDeadletterProcedure:   {Viewer, false},
+	adminv1.AdminServiceReadDeadletterProcedure:  {Admin, true},
+	adminv1.AdminServiceRetryDeadletterProcedure: {Operator, true},
+	adminv1.AdminServiceDropDeadlettersProcedure: {Operator, true},
+
 	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      {Viewer, false},
 	"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": {Viewer, false},
 

@@ -74,6 +74,15 @@ func target(request any) string {
 		return fmt.Sprintf("user=%q through=%d unseen=%t", clip(m.User), m.Through, m.Unseen)
 	case *adminv1.BackupInboxesRequest:
 		return fmt.Sprintf("name=%q", clip(m.Name))
+	case *adminv1.ReadDeadletterRequest:
+		return fmt.Sprintf("number=%d", m.Number)
+	case *adminv1.RetryDeadletterRequest:
+		return fmt.Sprintf("number=%d", m.Number)
+	case *adminv1.DropDeadlettersRequest:
+		if m.All {
+			return "all"
+		}
+		return fmt.Sprintf("numbers=%d", m.Numbers[:min(len(m.Numbers), maxAudited)])
 	case *adminv1.DrainRequest:
 		return "node"
 	case *adminv1.TraceRequest:
@@ -83,6 +92,9 @@ func target(request any) string {
 	}
 	return ""
 }
+
+// maxAudited bounds the numbers of one call that get into the log.
+const maxAudited = 20
 
 // clip bounds what of a refused request gets into the log.
 func clip(s string) string { return s[:min(len(s), protocol.MaxReasonBytes)] }

@@ -43,10 +43,16 @@ type node struct {
 
 func start(tb testing.TB, config Config) *node {
 	tb.Helper()
+	return startWith(tb, config, func(c actors.Config) actors.Config { return c })
+}
+
+// startWith starts one with other actors.
+func startWith(tb testing.TB, config Config, other func(actors.Config) actors.Config) *node {
+	tb.Helper()
 	n := &node{t: tb, log: new(logBuffer)}
 	logger := slog.New(slog.NewJSONHandler(n.log, nil))
 	var err error
-	n.system, err = actors.New(actors.Config{Store: memory.New(memory.Config{}), Shards: 4, Log: logger})
+	n.system, err = actors.New(other(actors.Config{Store: memory.New(memory.Config{}), Shards: 4, Log: logger}))
 	must(tb, err)
 	server, err := transport.New(n.system, transport.Config{Log: logger})
 	must(tb, err)

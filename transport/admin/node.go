@@ -17,7 +17,8 @@ func (s *Server) GetTree(ctx context.Context, _ *adminv1.GetTreeRequest) (*admin
 		return nil, refused(err)
 	}
 	response := &adminv1.GetTreeResponse{
-		Gateway: &adminv1.Gateway{Sessions: uint32(tree.Gateway.Sessions), Draining: tree.Gateway.Draining},
+		Gateway: &adminv1.Gateway{Sessions: uint32(tree.Gateway.Sessions), Draining: tree.Gateway.Draining, Stuck: tree.Gateway.Stuck},
+		Stuck:   uint32(tree.Stuck),
 		Journal: &adminv1.Journal{
 			Present: tree.Journal.Present, Queued: uint32(tree.Journal.Waiting), Trouble: trouble(tree.Journal.Trouble),
 		},
@@ -29,8 +30,11 @@ func (s *Server) GetTree(ctx context.Context, _ *adminv1.GetTreeRequest) (*admin
 	for _, shard := range tree.Shards {
 		response.Shards = append(response.Shards, &adminv1.Shard{
 			Number: uint32(shard.Number), Users: uint32(shard.Users), Parked: uint32(shard.Parked),
-			Failures: shard.Failures, Queued: uint32(shard.Waiting),
+			Failures: shard.Failures, Queued: uint32(shard.Waiting), Stuck: shard.Stuck,
 		})
+	}
+	for _, a := range tree.Longest {
+		response.Longest = append(response.Longest, &adminv1.StuckActor{Actor: a.Actor, Doing: a.Doing, SinceMs: a.Since.UnixMilli()})
 	}
 	return response, nil
 }
@@ -47,6 +51,7 @@ func (s *Server) GetStats(ctx context.Context, _ *adminv1.GetStatsRequest) (*adm
 		Version: s.config.Version, StartedMs: s.begun.UnixMilli(), Sessions: uint64(tree.Gateway.Sessions),
 		Opened: tree.Opened, Ended: tree.Ended, Failures: tree.Failures, Survived: tree.Survived, Unhandled: tree.Unhandled,
 		Draining: tree.Gateway.Draining, Trouble: trouble(tree.Journal.Trouble),
+		Poisoned: tree.Poisoned, DeadlettersLost: tree.DeadlettersLost,
 		HeapBytes: samples[0].Value.Uint64(), Goroutines: samples[1].Value.Uint64(),
 	}
 	for _, shard := range tree.Shards {

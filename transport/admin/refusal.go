@@ -60,6 +60,7 @@ var statuses = map[protocol.ErrorCode]connect.Code{
 	protocol.CodeInvalidUserID:  connect.CodeInvalidArgument,
 	protocol.CodeInvalidMessage: connect.CodeInvalidArgument,
 	protocol.CodeTooLarge:       connect.CodeInvalidArgument,
+	protocol.CodePoisoned:       connect.CodeFailedPrecondition,
 	protocol.CodeConflict:       connect.CodeAlreadyExists,
 	protocol.CodeInboxFull:      connect.CodeResourceExhausted,
 	protocol.CodeStorageFull:    connect.CodeResourceExhausted,

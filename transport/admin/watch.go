@@ -78,8 +78,11 @@ const maxWords = 512
 
 // words are a reason as a message may have it.
 func words(reason string) string {
-	return strings.ToValidUTF8(reason[:min(len(reason), maxWords)], "\uFFFD")
+	return valid(reason[:min(len(reason), maxWords)])
 }
+
+// valid is a text as a message of the API may have it.
+func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
 // shardOf is absent for a number below zero.
 func shardOf(number int) *uint32 {

@@ -23,7 +23,8 @@ type brittle struct {
 	delay atomic.Int64 // that a commit takes
 
 	mu     sync.Mutex
-	orders []*order // guarded by mu
+	orders []*order        // guarded by mu
+	taints map[string]bool // guarded by mu: contents that are poison
 }
 
 var _ inbox.Store = (*brittle)(nil)
@@ -33,20 +34,39 @@ type order struct {
 	where string // the beginning of an actor's name, or "commit", "committed", "read"
 	after int
 	times int
+	takes time.Duration // it does not fail, and takes so long
 }
 
 func (b *brittle) arm(o *order) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.orders = append(b.orders, o)
-	b.armed.Store(int32(len(b.orders)))
+	b.armed.Store(int32(len(b.orders) + min(len(b.taints), 1)))
 }
 
 func (b *brittle) disarm() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.orders = nil
+	b.orders, b.taints = nil, nil
 	b.armed.Store(0)
+}
+
+// taint has the receiver's actor fail on each message of this content.
+func (b *brittle) taint(content string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.taints == nil {
+		b.taints = map[string]bool{}
+	}
+	b.taints[content] = true
+	b.armed.Store(int32(len(b.orders) + 1))
+}
+
+func (b *brittle) tainted(actor string, message any) bool {
+	send, ok := message.(*protocol.Send)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return ok && send.Receiver == actor && b.taints[send.Content]
 }
 
 func (b *brittle) slow(delay time.Duration) { b.delay.Store(int64(delay)) }
@@ -65,22 +85,37 @@ func (b *brittle) fault(actor string, message any) {
 	if strings.HasPrefix(kind, "*actor.") && (kind != "*actor.Started" || strings.HasPrefix(actor, "gateway/")) {
 		return // the life of an actor is protoactor's; there is nothing of ours to fail there
 	}
+	if b.tainted(actor, message) {
+		b.fail(actor, "poison")
+	}
 	b.at(actor, kind)
 }
 
 // at fails if there is an order to.
 func (b *brittle) at(where, what string) {
-	if b.armed.Load() > 0 && b.due(where) {
-		r := b.node.run
-		r.troubled()
-		r.mu.Lock()
-		r.note("%s fails on %s", where, what)
-		r.mu.Unlock()
-		panic("by order")
+	if b.armed.Load() == 0 {
+		return
+	}
+	switch o := b.due(where); {
+	case o == nil:
+	case o.takes > 0:
+		b.node.run.troubled()
+		b.node.run.say("%s takes %s for %s", where, o.takes, what)
+		time.Sleep(o.takes)
+		b.node.run.troubled()
+	default:
+		b.fail(where, what)
 	}
 }
 
-func (b *brittle) due(where string) bool {
+func (b *brittle) fail(where, what string) {
+	r := b.node.run
+	r.troubled()
+	r.say("%s fails on %s", where, what)
+	panic("by order")
+}
+
+func (b *brittle) due(where string) *order {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, o := range b.orders {
@@ -92,11 +127,11 @@ func (b *brittle) due(where string) bool {
 		}
 		if o.times--; o.times <= 0 {
 			b.orders = append(b.orders[:i:i], b.orders[i+1:]...)
-			b.armed.Store(int32(len(b.orders)))
+			b.armed.Store(int32(len(b.orders) + min(len(b.taints), 1)))
 		}
-		return true
+		return o
 	}
-	return false
+	return nil
 }
 
 // Commit implements inbox.Store. It takes its time, and fails before or after.

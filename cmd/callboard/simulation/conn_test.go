@@ -78,6 +78,7 @@ func (c *conn) Write(m protocol.Message) int {
 	case *protocol.Error:
 		if m.Gap == nil {
 			c.answered()
+			c.told(m)
 		}
 		c.waiting = append(c.waiting, m)
 	default:

@@ -9,7 +9,8 @@
 // send, under new ids, the same id again, an id that is taken, or none; they acknowledge late, stall,
 // are cut off, and close in order or not. The operator sends, looks, and closes sessions.
 //
-// Actors fail on any message, often enough to be parked; commits and reads panic. The disk returns EIO and
+// Actors fail on any message, often enough to be parked, or on one message each time it comes, or take
+// their time over one; commits and reads panic. The disk returns EIO and
 // ENOSPC, tears writes, and works again. Commits take time. The machine ends at any change of the disk or
 // between two, and its next life finds what was synced and some of the rest
 // ([callboard/actors/inbox/pebble/disktest]). The service is stopped, drained, and started
@@ -34,6 +35,7 @@
 //     nothing comes again. What a network had taken when it was cut may never reach the user.
 //   - Nothing is made up, changed or doubled. Each entry was sent to that inbox, with that content,
 //     and (sender, id) is there once; a repetition is told the same place.
+//   - What a sender was told to be set aside is, through restarts and ends of the machine, until the operator retries it.
 //   - Said plainly. In V1 every SEND of a session that lives has one answer; in the seed's dialect what is not kept
 //     was refused. A gap is told only where retention takes messages, and always to a device that the service knew
 //     for sure; one that is new to it, or that it knew of for less than a moment before the machine

@@ -13,6 +13,7 @@ type ledger struct {
 	run   *run
 	sends map[sendKey]*sending
 	boxes map[string]*box
+	aside map[asideKey]bool // told to be set aside
 }
 
 // sendKey is what makes two sends the same: the id, or without one the content, which is
@@ -38,7 +39,7 @@ type box struct {
 }
 
 func newLedger(r *run) *ledger {
-	return &ledger{run: r, sends: map[sendKey]*sending{}, boxes: map[string]*box{}}
+	return &ledger{run: r, sends: map[sendKey]*sending{}, boxes: map[string]*box{}, aside: map[asideKey]bool{}}
 }
 
 func (l *ledger) box(user string) *box {

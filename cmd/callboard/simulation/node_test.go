@@ -58,6 +58,11 @@ func (r *run) start(mem *vfs.MemFS) {
 
 // audit compares the inboxes on the disk with the ledger.
 func (r *run) audit() {
+	letters, err := r.node.store.Deadletters(0, 10_000)
+	r.mustNot("reading what is set aside", err)
+	r.mu.Lock()
+	r.ledger.auditAside(letters)
+	r.mu.Unlock()
 	for _, user := range r.users {
 		state, err := r.node.store.Open(protocol.UserID(user))
 		r.mustNot("opening an inbox", err)

@@ -40,6 +40,9 @@ func operations() []operation {
 		{"a user's actor fails", 7, func(r *run) { r.order(r.users[r.rng.IntN(len(r.users))], 10, 5) }},
 		{"a session's actor fails", 3, func(r *run) { r.order("gateway/", 20, 2) }},
 		{"the journal's actor fails", 2, func(r *run) { r.order("journal", 6, 2) }},
+		{"a poison message", 3, poison},
+		{"the operator retries what is set aside", 1, retry},
+		{"an actor takes its time", 2, dawdle},
 		{"a commit panics", 2, func(r *run) { r.order([]string{"commit", "committed"}[r.rng.IntN(2)], 4, 2) }},
 		{"a read panics", 2, func(r *run) { r.order("read", 6, 2) }},
 

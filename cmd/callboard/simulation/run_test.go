@@ -181,6 +181,9 @@ func (r *run) post(a *attempt) {
 			r.breaks("the operator is not told what became of %s", a)
 		case err != nil:
 			r.note("the operator is told of %s: %v", a, err)
+			if refused, ok := errors.AsType[*actors.Error](err); ok && refused.Code == protocol.CodePoisoned {
+				r.ledger.setAside(a.sender, a.receiver, a.id)
+			}
 		case a.id != "":
 			r.ledger.confirmed(a.sender, a.id, sent.Seq)
 		default:

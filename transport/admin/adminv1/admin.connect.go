@@ -90,6 +90,21 @@ const (
 	// AdminServiceBackupInboxesProcedure is the fully-qualified name of the AdminService's
 	// BackupInboxes RPC.
 	AdminServiceBackupInboxesProcedure = "/callboard.admin.v1.AdminService/BackupInboxes"
+	// AdminServiceListDeadlettersProcedure is the fully-qualified name of the AdminService's
+	// ListDeadletters RPC.
+	AdminServiceListDeadlettersProcedure = "/callboard.admin.v1.AdminService/ListDeadletters"
+	// AdminServiceGetDeadletterProcedure is the fully-qualified name of the AdminService's
+	// GetDeadletter RPC.
+	AdminServiceGetDeadletterProcedure = "/callboard.admin.v1.AdminService/GetDeadletter"
+	// AdminServiceReadDeadletterProcedure is the fully-qualified name of the AdminService's
+	// ReadDeadletter RPC.
+	AdminServiceReadDeadletterProcedure = "/callboard.admin.v1.AdminService/ReadDeadletter"
+	// AdminServiceRetryDeadletterProcedure is the fully-qualified name of the AdminService's
+	// RetryDeadletter RPC.
+	AdminServiceRetryDeadletterProcedure = "/callboard.admin.v1.AdminService/RetryDeadletter"
+	// AdminServiceDropDeadlettersProcedure is the fully-qualified name of the AdminService's
+	// DropDeadletters RPC.
+	AdminServiceDropDeadlettersProcedure = "/callboard.admin.v1.AdminService/DropDeadletters"
 )
 
 // AdminServiceClient is a client for the callboard.admin.v1.AdminService service.
@@ -152,6 +167,18 @@ type AdminServiceClient interface {
 	// service's disk, and says every now and then how far it is; the last answer is done. One at a
 	// time. When the caller goes away it ends, and nothing is left of it. admin.
 	BackupInboxes(context.Context, *BackupInboxesRequest) (*connect.ServerStreamForClient[BackupInboxesResponse], error)
+	// ListDeadletters lists the messages that were set aside because their receiver's
+	// actor fails on them, the oldest first. viewer.
+	ListDeadletters(context.Context, *ListDeadlettersRequest) (*ListDeadlettersResponse, error)
+	// GetDeadletter shows one of them with the stack of the failure, and no text. viewer.
+	GetDeadletter(context.Context, *GetDeadletterRequest) (*GetDeadletterResponse, error)
+	// ReadDeadletter shows the text of one. The audit log has it. admin.
+	ReadDeadletter(context.Context, *ReadDeadletterRequest) (*ReadDeadletterResponse, error)
+	// RetryDeadletter sends one again as its sender did, and drops it when it is kept.
+	// operator.
+	RetryDeadletter(context.Context, *RetryDeadletterRequest) (*RetryDeadletterResponse, error)
+	// DropDeadletters removes some of them, or all, for good. operator.
+	DropDeadletters(context.Context, *DropDeadlettersRequest) (*DropDeadlettersResponse, error)
 }
 
 // NewAdminServiceClient constructs a client for the callboard.admin.v1.AdminService service. By
@@ -291,32 +318,67 @@ func NewAdminServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(adminServiceMethods.ByName("BackupInboxes")),
 			connect.WithClientOptions(opts...),
 		),
+		listDeadletters: connect.NewClient[ListDeadlettersRequest, ListDeadlettersResponse](
+			httpClient,
+			baseURL+AdminServiceListDeadlettersProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("ListDeadletters")),
+			connect.WithClientOptions(opts...),
+		),
+		getDeadletter: connect.NewClient[GetDeadletterRequest, GetDeadletterResponse](
+			httpClient,
+			baseURL+AdminServiceGetDeadletterProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("GetDeadletter")),
+			connect.WithClientOptions(opts...),
+		),
+		readDeadletter: connect.NewClient[ReadDeadletterRequest, ReadDeadletterResponse](
+			httpClient,
+			baseURL+AdminServiceReadDeadletterProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("ReadDeadletter")),
+			connect.WithClientOptions(opts...),
+		),
+		retryDeadletter: connect.NewClient[RetryDeadletterRequest, RetryDeadletterResponse](
+			httpClient,
+			baseURL+AdminServiceRetryDeadletterProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("RetryDeadletter")),
+			connect.WithClientOptions(opts...),
+		),
+		dropDeadletters: connect.NewClient[DropDeadlettersRequest, DropDeadlettersResponse](
+			httpClient,
+			baseURL+AdminServiceDropDeadlettersProcedure,
+			connect.WithSchema(adminServiceMethods.ByName("DropDeadletters")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // adminServiceClient implements AdminServiceClient.
 type adminServiceClient struct {
-	send          *connect.Client[SendRequest, SendResponse]
-	listUsers     *connect.Client[ListUsersRequest, ListUsersResponse]
-	listSessions  *connect.Client[ListSessionsRequest, ListSessionsResponse]
-	getUser       *connect.Client[GetUserRequest, GetUserResponse]
-	closeUser     *connect.Client[CloseUserRequest, CloseUserResponse]
-	closeSession  *connect.Client[CloseSessionRequest, CloseSessionResponse]
-	getTree       *connect.Client[GetTreeRequest, GetTreeResponse]
-	getStats      *connect.Client[GetStatsRequest, GetStatsResponse]
-	drain         *connect.Client[DrainRequest, DrainResponse]
-	broadcast     *connect.Client[BroadcastRequest, BroadcastResponse]
-	blockUser     *connect.Client[BlockUserRequest, BlockUserResponse]
-	unblockUser   *connect.Client[UnblockUserRequest, UnblockUserResponse]
-	listBlocked   *connect.Client[ListBlockedRequest, ListBlockedResponse]
-	forgetDevice  *connect.Client[ForgetDeviceRequest, ForgetDeviceResponse]
-	trimInbox     *connect.Client[TrimInboxRequest, TrimInboxResponse]
-	getConfig     *connect.Client[GetConfigRequest, GetConfigResponse]
-	watch         *connect.Client[WatchRequest, WatchResponse]
-	trace         *connect.Client[TraceRequest, TraceResponse]
-	getLoad       *connect.Client[GetLoadRequest, GetLoadResponse]
-	scaleTree     *connect.Client[ScaleTreeRequest, ScaleTreeResponse]
-	backupInboxes *connect.Client[BackupInboxesRequest, BackupInboxesResponse]
+	send            *connect.Client[SendRequest, SendResponse]
+	listUsers       *connect.Client[ListUsersRequest, ListUsersResponse]
+	listSessions    *connect.Client[ListSessionsRequest, ListSessionsResponse]
+	getUser         *connect.Client[GetUserRequest, GetUserResponse]
+	closeUser       *connect.Client[CloseUserRequest, CloseUserResponse]
+	closeSession    *connect.Client[CloseSessionRequest, CloseSessionResponse]
+	getTree         *connect.Client[GetTreeRequest, GetTreeResponse]
+	getStats        *connect.Client[GetStatsRequest, GetStatsResponse]
+	drain           *connect.Client[DrainRequest, DrainResponse]
+	broadcast       *connect.Client[BroadcastRequest, BroadcastResponse]
+	blockUser       *connect.Client[BlockUserRequest, BlockUserResponse]
+	unblockUser     *connect.Client[UnblockUserRequest, UnblockUserResponse]
+	listBlocked     *connect.Client[ListBlockedRequest, ListBlockedResponse]
+	forgetDevice    *connect.Client[ForgetDeviceRequest, ForgetDeviceResponse]
+	trimInbox       *connect.Client[TrimInboxRequest, TrimInboxResponse]
+	getConfig       *connect.Client[GetConfigRequest, GetConfigResponse]
+	watch           *connect.Client[WatchRequest, WatchResponse]
+	trace           *connect.Client[TraceRequest, TraceResponse]
+	getLoad         *connect.Client[GetLoadRequest, GetLoadResponse]
+	scaleTree       *connect.Client[ScaleTreeRequest, ScaleTreeResponse]
+	backupInboxes   *connect.Client[BackupInboxesRequest, BackupInboxesResponse]
+	listDeadletters *connect.Client[ListDeadlettersRequest, ListDeadlettersResponse]
+	getDeadletter   *connect.Client[GetDeadletterRequest, GetDeadletterResponse]
+	readDeadletter  *connect.Client[ReadDeadletterRequest, ReadDeadletterResponse]
+	retryDeadletter *connect.Client[RetryDeadletterRequest, RetryDeadletterResponse]
+	dropDeadletters *connect.Client[DropDeadlettersRequest, DropDeadlettersResponse]
 }
 
 // Send calls callboard.admin.v1.AdminService.Send.
@@ -488,6 +550,51 @@ func (c *adminServiceClient) BackupInboxes(ctx context.Context, req *BackupInbox
 	return c.backupInboxes.CallServerStream(ctx, connect.NewRequest(req))
 }
 
+// ListDeadletters calls callboard.admin.v1.AdminService.ListDeadletters.
+func (c *adminServiceClient) ListDeadletters(ctx context.Context, req *ListDeadlettersRequest) (*ListDeadlettersResponse, error) {
+	response, err := c.listDeadletters.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetDeadletter calls callboard.admin.v1.AdminService.GetDeadletter.
+func (c *adminServiceClient) GetDeadletter(ctx context.Context, req *GetDeadletterRequest) (*GetDeadletterResponse, error) {
+	response, err := c.getDeadletter.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ReadDeadletter calls callboard.admin.v1.AdminService.ReadDeadletter.
+func (c *adminServiceClient) ReadDeadletter(ctx context.Context, req *ReadDeadletterRequest) (*ReadDeadletterResponse, error) {
+	response, err := c.readDeadletter.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RetryDeadletter calls callboard.admin.v1.AdminService.RetryDeadletter.
+func (c *adminServiceClient) RetryDeadletter(ctx context.Context, req *RetryDeadletterRequest) (*RetryDeadletterResponse, error) {
+	response, err := c.retryDeadletter.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// DropDeadletters calls callboard.admin.v1.AdminService.DropDeadletters.
+func (c *adminServiceClient) DropDeadletters(ctx context.Context, req *DropDeadlettersRequest) (*DropDeadlettersResponse, error) {
+	response, err := c.dropDeadletters.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // AdminServiceHandler is an implementation of the callboard.admin.v1.AdminService service.
 type AdminServiceHandler interface {
 	// Send puts a message into an inbox, and answers when it is kept. operator.
@@ -548,6 +655,18 @@ type AdminServiceHandler interface {
 	// service's disk, and says every now and then how far it is; the last answer is done. One at a
 	// time. When the caller goes away it ends, and nothing is left of it. admin.
 	BackupInboxes(context.Context, *BackupInboxesRequest, *connect.ServerStream[BackupInboxesResponse]) error
+	// ListDeadletters lists the messages that were set aside because their receiver's
+	// actor fails on them, the oldest first. viewer.
+	ListDeadletters(context.Context, *ListDeadlettersRequest) (*ListDeadlettersResponse, error)
+	// GetDeadletter shows one of them with the stack of the failure, and no text. viewer.
+	GetDeadletter(context.Context, *GetDeadletterRequest) (*GetDeadletterResponse, error)
+	// ReadDeadletter shows the text of one. The audit log has it. admin.
+	ReadDeadletter(context.Context, *ReadDeadletterRequest) (*ReadDeadletterResponse, error)
+	// RetryDeadletter sends one again as its sender did, and drops it when it is kept.
+	// operator.
+	RetryDeadletter(context.Context, *RetryDeadletterRequest) (*RetryDeadletterResponse, error)
+	// DropDeadletters removes some of them, or all, for good. operator.
+	DropDeadletters(context.Context, *DropDeadlettersRequest) (*DropDeadlettersResponse, error)
 }
 
 // NewAdminServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -683,6 +802,36 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(adminServiceMethods.ByName("BackupInboxes")),
 		connect.WithHandlerOptions(opts...),
 	)
+	adminServiceListDeadlettersHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceListDeadlettersProcedure,
+		svc.ListDeadletters,
+		connect.WithSchema(adminServiceMethods.ByName("ListDeadletters")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceGetDeadletterHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceGetDeadletterProcedure,
+		svc.GetDeadletter,
+		connect.WithSchema(adminServiceMethods.ByName("GetDeadletter")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceReadDeadletterHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceReadDeadletterProcedure,
+		svc.ReadDeadletter,
+		connect.WithSchema(adminServiceMethods.ByName("ReadDeadletter")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceRetryDeadletterHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceRetryDeadletterProcedure,
+		svc.RetryDeadletter,
+		connect.WithSchema(adminServiceMethods.ByName("RetryDeadletter")),
+		connect.WithHandlerOptions(opts...),
+	)
+	adminServiceDropDeadlettersHandler := connect.NewUnaryHandlerSimple(
+		AdminServiceDropDeadlettersProcedure,
+		svc.DropDeadletters,
+		connect.WithSchema(adminServiceMethods.ByName("DropDeadletters")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/callboard.admin.v1.AdminService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case AdminServiceSendProcedure:
@@ -727,6 +876,16 @@ func NewAdminServiceHandler(svc AdminServiceHandler, opts ...connect.HandlerOpti
 			adminServiceScaleTreeHandler.ServeHTTP(w, r)
 		case AdminServiceBackupInboxesProcedure:
 			adminServiceBackupInboxesHandler.ServeHTTP(w, r)
+		case AdminServiceListDeadlettersProcedure:
+			adminServiceListDeadlettersHandler.ServeHTTP(w, r)
+		case AdminServiceGetDeadletterProcedure:
+			adminServiceGetDeadletterHandler.ServeHTTP(w, r)
+		case AdminServiceReadDeadletterProcedure:
+			adminServiceReadDeadletterHandler.ServeHTTP(w, r)
+		case AdminServiceRetryDeadletterProcedure:
+			adminServiceRetryDeadletterHandler.ServeHTTP(w, r)
+		case AdminServiceDropDeadlettersProcedure:
+			adminServiceDropDeadlettersHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -818,4 +977,24 @@ func (UnimplementedAdminServiceHandler) ScaleTree(context.Context, *ScaleTreeReq
 
 func (UnimplementedAdminServiceHandler) BackupInboxes(context.Context, *BackupInboxesRequest, *connect.ServerStream[BackupInboxesResponse]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.BackupInboxes is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) ListDeadletters(context.Context, *ListDeadlettersRequest) (*ListDeadlettersResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.ListDeadletters is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) GetDeadletter(context.Context, *GetDeadletterRequest) (*GetDeadletterResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.GetDeadletter is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) ReadDeadletter(context.Context, *ReadDeadletterRequest) (*ReadDeadletterResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.ReadDeadletter is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) RetryDeadletter(context.Context, *RetryDeadletterRequest) (*RetryDeadletterResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.RetryDeadletter is not implemented"))
+}
+
+func (UnimplementedAdminServiceHandler) DropDeadletters(context.Context, *DropDeadlettersRequest) (*DropDeadlettersResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("callboard.admin.v1.AdminService.DropDeadletters is not implemented"))
 }

@@ -1322,7 +1322,11 @@ type GetTreeResponse struct {
 	AutoScale bool       `protobuf:"varint,5,opt,name=auto_scale,json=autoScale,proto3" json:"auto_scale,omitempty"`
 	Intensity *Intensity `protobuf:"bytes,6,opt,name=intensity,proto3" json:"intensity,omitempty"`
 	// What happens when an actor fails, from the root down.
-	Levels        []*Level `protobuf:"bytes,7,rep,name=levels,proto3" json:"levels,omitempty"`
+	Levels []*Level `protobuf:"bytes,7,rep,name=levels,proto3" json:"levels,omitempty"`
+	// How many actors have been in one message for longer than they may.
+	Stuck uint32 `protobuf:"varint,10,opt,name=stuck,proto3" json:"stuck,omitempty"`
+	// Some of them: those that have been the longest.
+	Longest       []*StuckActor `protobuf:"bytes,11,rep,name=longest,proto3" json:"longest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1406,10 +1410,26 @@ func (x *GetTreeResponse) GetLevels() []*Level {
 	return nil
 }
 
+func (x *GetTreeResponse) GetStuck() uint32 {
+	if x != nil {
+		return x.Stuck
+	}
+	return 0
+}
+
+func (x *GetTreeResponse) GetLongest() []*StuckActor {
+	if x != nil {
+		return x.Longest
+	}
+	return nil
+}
+
 type Gateway struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Sessions      uint32                 `protobuf:"varint,1,opt,name=sessions,proto3" json:"sessions,omitempty"`
-	Draining      bool                   `protobuf:"varint,2,opt,name=draining,proto3" json:"draining,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Sessions uint32                 `protobuf:"varint,1,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	Draining bool                   `protobuf:"varint,2,opt,name=draining,proto3" json:"draining,omitempty"`
+	// As of a Shard.
+	Stuck         bool `protobuf:"varint,10,opt,name=stuck,proto3" json:"stuck,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1458,6 +1478,13 @@ func (x *Gateway) GetDraining() bool {
 	return false
 }
 
+func (x *Gateway) GetStuck() bool {
+	if x != nil {
+		return x.Stuck
+	}
+	return false
+}
+
 type Shard struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Number uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
@@ -1467,7 +1494,9 @@ type Shard struct {
 	// Failures of users' actors since the start.
 	Failures uint64 `protobuf:"varint,4,opt,name=failures,proto3" json:"failures,omitempty"`
 	// Messages in the shard's mailbox.
-	Queued        uint32 `protobuf:"varint,5,opt,name=queued,proto3" json:"queued,omitempty"`
+	Queued uint32 `protobuf:"varint,5,opt,name=queued,proto3" json:"queued,omitempty"`
+	// It is stuck in one message: nothing else is known of it, and the node is not ready.
+	Stuck         bool `protobuf:"varint,10,opt,name=stuck,proto3" json:"stuck,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1535,6 +1564,13 @@ func (x *Shard) GetQueued() uint32 {
 		return x.Queued
 	}
 	return 0
+}
+
+func (x *Shard) GetStuck() bool {
+	if x != nil {
+		return x.Stuck
+	}
+	return false
 }
 
 type Journal struct {
@@ -1651,11 +1687,14 @@ type GetStatsResponse struct {
 	Unhandled uint64 `protobuf:"varint,10,opt,name=unhandled,proto3" json:"unhandled,omitempty"`
 	Draining  bool   `protobuf:"varint,11,opt,name=draining,proto3" json:"draining,omitempty"`
 	// The code that sends are refused with, or empty: the store works.
-	Trouble       string `protobuf:"bytes,12,opt,name=trouble,proto3" json:"trouble,omitempty"`
-	HeapBytes     uint64 `protobuf:"varint,13,opt,name=heap_bytes,json=heapBytes,proto3" json:"heap_bytes,omitempty"`
-	Goroutines    uint64 `protobuf:"varint,14,opt,name=goroutines,proto3" json:"goroutines,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Trouble    string `protobuf:"bytes,12,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	HeapBytes  uint64 `protobuf:"varint,13,opt,name=heap_bytes,json=heapBytes,proto3" json:"heap_bytes,omitempty"`
+	Goroutines uint64 `protobuf:"varint,14,opt,name=goroutines,proto3" json:"goroutines,omitempty"`
+	// Messages that were set aside since the start, and such of them that went to make room.
+	Poisoned        uint64 `protobuf:"varint,15,opt,name=poisoned,proto3" json:"poisoned,omitempty"`
+	DeadlettersLost uint64 `protobuf:"varint,16,opt,name=deadletters_lost,json=deadlettersLost,proto3" json:"deadletters_lost,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *GetStatsResponse) Reset() {
@@ -1782,6 +1821,20 @@ func (x *GetStatsResponse) GetHeapBytes() uint64 {
 func (x *GetStatsResponse) GetGoroutines() uint64 {
 	if x != nil {
 		return x.Goroutines
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetPoisoned() uint64 {
+	if x != nil {
+		return x.Poisoned
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetDeadlettersLost() uint64 {
+	if x != nil {
+		return x.DeadlettersLost
 	}
 	return 0
 }
@@ -3119,7 +3172,7 @@ type Event struct {
 	AtMs  int64                  `protobuf:"varint,1,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
 	// session_opened, session_closed, user_failed, user_replaced, user_recovered,
 	// user_parked, user_unparked, actor_failed, limit_hit, store_failed, store_trouble,
-	// store_works, drain_begun or drain_ended. There may be more in later versions.
+	// store_works, drain_begun, drain_ended, message_poisoned, actor_stuck or actor_got_on. There may be more in later versions.
 	Kind    string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	User    string `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
 	Session uint64 `protobuf:"varint,4,opt,name=session,proto3" json:"session,omitempty"`
@@ -4545,6 +4598,682 @@ func (x *BackupInboxesResponse) GetTookMs() uint64 {
 	return 0
 }
 
+// Deadletter is a message that was set aside.
+type Deadletter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names it in the other calls.
+	Number   uint64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	AtMs     int64  `protobuf:"varint,2,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	Sender   string `protobuf:"bytes,3,opt,name=sender,proto3" json:"sender,omitempty"`
+	Receiver string `protobuf:"bytes,4,opt,name=receiver,proto3" json:"receiver,omitempty"`
+	// The sender's; may be empty.
+	Id string `protobuf:"bytes,5,opt,name=id,proto3" json:"id,omitempty"`
+	// How often its receiver's actor had failed on it.
+	Crashes uint64 `protobuf:"varint,6,opt,name=crashes,proto3" json:"crashes,omitempty"`
+	// Of the last failure.
+	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Of the text, in bytes.
+	Size          uint64 `protobuf:"varint,8,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Deadletter) Reset() {
+	*x = Deadletter{}
+	mi := &file_admin_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Deadletter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Deadletter) ProtoMessage() {}
+
+func (x *Deadletter) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Deadletter.ProtoReflect.Descriptor instead.
+func (*Deadletter) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *Deadletter) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Deadletter) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+func (x *Deadletter) GetSender() string {
+	if x != nil {
+		return x.Sender
+	}
+	return ""
+}
+
+func (x *Deadletter) GetReceiver() string {
+	if x != nil {
+		return x.Receiver
+	}
+	return ""
+}
+
+func (x *Deadletter) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Deadletter) GetCrashes() uint64 {
+	if x != nil {
+		return x.Crashes
+	}
+	return 0
+}
+
+func (x *Deadletter) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Deadletter) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+type ListDeadlettersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 500; 100 if 0.
+	PageSize uint32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before; empty for the first.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeadlettersRequest) Reset() {
+	*x = ListDeadlettersRequest{}
+	mi := &file_admin_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeadlettersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeadlettersRequest) ProtoMessage() {}
+
+func (x *ListDeadlettersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeadlettersRequest.ProtoReflect.Descriptor instead.
+func (*ListDeadlettersRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *ListDeadlettersRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListDeadlettersRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListDeadlettersResponse struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Deadletters []*Deadletter          `protobuf:"bytes,1,rep,name=deadletters,proto3" json:"deadletters,omitempty"`
+	// Empty: this was the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many there are, and what they take.
+	Total         uint64 `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
+	Bytes         uint64 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDeadlettersResponse) Reset() {
+	*x = ListDeadlettersResponse{}
+	mi := &file_admin_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDeadlettersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDeadlettersResponse) ProtoMessage() {}
+
+func (x *ListDeadlettersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDeadlettersResponse.ProtoReflect.Descriptor instead.
+func (*ListDeadlettersResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *ListDeadlettersResponse) GetDeadletters() []*Deadletter {
+	if x != nil {
+		return x.Deadletters
+	}
+	return nil
+}
+
+func (x *ListDeadlettersResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListDeadlettersResponse) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *ListDeadlettersResponse) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+type GetDeadletterRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDeadletterRequest) Reset() {
+	*x = GetDeadletterRequest{}
+	mi := &file_admin_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDeadletterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDeadletterRequest) ProtoMessage() {}
+
+func (x *GetDeadletterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDeadletterRequest.ProtoReflect.Descriptor instead.
+func (*GetDeadletterRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *GetDeadletterRequest) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+type GetDeadletterResponse struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Deadletter *Deadletter            `protobuf:"bytes,1,opt,name=deadletter,proto3" json:"deadletter,omitempty"`
+	// Of the goroutine that failed, the first 8 KiB.
+	Stack         string `protobuf:"bytes,2,opt,name=stack,proto3" json:"stack,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDeadletterResponse) Reset() {
+	*x = GetDeadletterResponse{}
+	mi := &file_admin_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDeadletterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDeadletterResponse) ProtoMessage() {}
+
+func (x *GetDeadletterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDeadletterResponse.ProtoReflect.Descriptor instead.
+func (*GetDeadletterResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *GetDeadletterResponse) GetDeadletter() *Deadletter {
+	if x != nil {
+		return x.Deadletter
+	}
+	return nil
+}
+
+func (x *GetDeadletterResponse) GetStack() string {
+	if x != nil {
+		return x.Stack
+	}
+	return ""
+}
+
+type ReadDeadletterRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadDeadletterRequest) Reset() {
+	*x = ReadDeadletterRequest{}
+	mi := &file_admin_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadDeadletterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadDeadletterRequest) ProtoMessage() {}
+
+func (x *ReadDeadletterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadDeadletterRequest.ProtoReflect.Descriptor instead.
+func (*ReadDeadletterRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *ReadDeadletterRequest) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+type ReadDeadletterResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Deadletter    *Deadletter            `protobuf:"bytes,1,opt,name=deadletter,proto3" json:"deadletter,omitempty"`
+	Content       string                 `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadDeadletterResponse) Reset() {
+	*x = ReadDeadletterResponse{}
+	mi := &file_admin_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadDeadletterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadDeadletterResponse) ProtoMessage() {}
+
+func (x *ReadDeadletterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadDeadletterResponse.ProtoReflect.Descriptor instead.
+func (*ReadDeadletterResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *ReadDeadletterResponse) GetDeadletter() *Deadletter {
+	if x != nil {
+		return x.Deadletter
+	}
+	return nil
+}
+
+func (x *ReadDeadletterResponse) GetContent() string {
+	if x != nil {
+		return x.Content
+	}
+	return ""
+}
+
+type RetryDeadletterRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryDeadletterRequest) Reset() {
+	*x = RetryDeadletterRequest{}
+	mi := &file_admin_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryDeadletterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryDeadletterRequest) ProtoMessage() {}
+
+func (x *RetryDeadletterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryDeadletterRequest.ProtoReflect.Descriptor instead.
+func (*RetryDeadletterRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *RetryDeadletterRequest) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+type RetryDeadletterResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its place in the receiver's inbox; 0 if it has no id.
+	Seq           uint64 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryDeadletterResponse) Reset() {
+	*x = RetryDeadletterResponse{}
+	mi := &file_admin_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryDeadletterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryDeadletterResponse) ProtoMessage() {}
+
+func (x *RetryDeadletterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryDeadletterResponse.ProtoReflect.Descriptor instead.
+func (*RetryDeadletterResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{74}
+}
+
+func (x *RetryDeadletterResponse) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+type DropDeadlettersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 500 at most.
+	Numbers []uint64 `protobuf:"varint,1,rep,packed,name=numbers,proto3" json:"numbers,omitempty"`
+	// Instead of numbers.
+	All           bool `protobuf:"varint,2,opt,name=all,proto3" json:"all,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DropDeadlettersRequest) Reset() {
+	*x = DropDeadlettersRequest{}
+	mi := &file_admin_proto_msgTypes[75]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DropDeadlettersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DropDeadlettersRequest) ProtoMessage() {}
+
+func (x *DropDeadlettersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[75]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DropDeadlettersRequest.ProtoReflect.Descriptor instead.
+func (*DropDeadlettersRequest) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{75}
+}
+
+func (x *DropDeadlettersRequest) GetNumbers() []uint64 {
+	if x != nil {
+		return x.Numbers
+	}
+	return nil
+}
+
+func (x *DropDeadlettersRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+type DropDeadlettersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many there were.
+	Dropped       uint64 `protobuf:"varint,1,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DropDeadlettersResponse) Reset() {
+	*x = DropDeadlettersResponse{}
+	mi := &file_admin_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DropDeadlettersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DropDeadlettersResponse) ProtoMessage() {}
+
+func (x *DropDeadlettersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DropDeadlettersResponse.ProtoReflect.Descriptor instead.
+func (*DropDeadlettersResponse) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{76}
+}
+
+func (x *DropDeadlettersResponse) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+// StuckActor is an actor that has been in one message for longer than it may.
+type StuckActor struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name: registry, a shard as in registry/3, a user in a shard, gateway, a session
+	// as in gateway/12, journal, doorkeeper or coroner.
+	Actor string `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The function of the service that it is in; empty: not known.
+	Doing string `protobuf:"bytes,2,opt,name=doing,proto3" json:"doing,omitempty"`
+	// When the message began, to a tenth of the limit.
+	SinceMs       int64 `protobuf:"varint,3,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StuckActor) Reset() {
+	*x = StuckActor{}
+	mi := &file_admin_proto_msgTypes[77]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StuckActor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StuckActor) ProtoMessage() {}
+
+func (x *StuckActor) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[77]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StuckActor.ProtoReflect.Descriptor instead.
+func (*StuckActor) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{77}
+}
+
+func (x *StuckActor) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *StuckActor) GetDoing() string {
+	if x != nil {
+		return x.Doing
+	}
+	return ""
+}
+
+func (x *StuckActor) GetSinceMs() int64 {
+	if x != nil {
+		return x.SinceMs
+	}
+	return 0
+}
+
 var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
@@ -4640,7 +5369,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"*\n" +
 	"\x14CloseSessionResponse\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\"\x10\n" +
-	"\x0eGetTreeRequest\"\xf8\x02\n" +
+	"\x0eGetTreeRequest\"\xc8\x03\n" +
 	"\x0fGetTreeResponse\x125\n" +
 	"\agateway\x18\x01 \x01(\v2\x1b.callboard.admin.v1.GatewayR\agateway\x121\n" +
 	"\x06shards\x18\x02 \x03(\v2\x19.callboard.admin.v1.ShardR\x06shards\x125\n" +
@@ -4649,21 +5378,28 @@ const file_admin_proto_rawDesc = "" +
 	"\n" +
 	"auto_scale\x18\x05 \x01(\bR\tautoScale\x12;\n" +
 	"\tintensity\x18\x06 \x01(\v2\x1d.callboard.admin.v1.IntensityR\tintensity\x121\n" +
-	"\x06levels\x18\a \x03(\v2\x19.callboard.admin.v1.LevelR\x06levels\"A\n" +
+	"\x06levels\x18\a \x03(\v2\x19.callboard.admin.v1.LevelR\x06levels\x12\x14\n" +
+	"\x05stuck\x18\n" +
+	" \x01(\rR\x05stuck\x128\n" +
+	"\alongest\x18\v \x03(\v2\x1e.callboard.admin.v1.StuckActorR\alongest\"W\n" +
 	"\aGateway\x12\x1a\n" +
 	"\bsessions\x18\x01 \x01(\rR\bsessions\x12\x1a\n" +
-	"\bdraining\x18\x02 \x01(\bR\bdraining\"\x81\x01\n" +
+	"\bdraining\x18\x02 \x01(\bR\bdraining\x12\x14\n" +
+	"\x05stuck\x18\n" +
+	" \x01(\bR\x05stuck\"\x97\x01\n" +
 	"\x05Shard\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x14\n" +
 	"\x05users\x18\x02 \x01(\rR\x05users\x12\x16\n" +
 	"\x06parked\x18\x03 \x01(\rR\x06parked\x12\x1a\n" +
 	"\bfailures\x18\x04 \x01(\x04R\bfailures\x12\x16\n" +
-	"\x06queued\x18\x05 \x01(\rR\x06queued\"U\n" +
+	"\x06queued\x18\x05 \x01(\rR\x06queued\x12\x14\n" +
+	"\x05stuck\x18\n" +
+	" \x01(\bR\x05stuck\"U\n" +
 	"\aJournal\x12\x18\n" +
 	"\apresent\x18\x01 \x01(\bR\apresent\x12\x16\n" +
 	"\x06queued\x18\x02 \x01(\rR\x06queued\x12\x18\n" +
 	"\atrouble\x18\x03 \x01(\tR\atrouble\"\x11\n" +
-	"\x0fGetStatsRequest\"\x8e\x03\n" +
+	"\x0fGetStatsRequest\"\xd5\x03\n" +
 	"\x10GetStatsResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1d\n" +
 	"\n" +
@@ -4683,7 +5419,9 @@ const file_admin_proto_rawDesc = "" +
 	"heap_bytes\x18\r \x01(\x04R\theapBytes\x12\x1e\n" +
 	"\n" +
 	"goroutines\x18\x0e \x01(\x04R\n" +
-	"goroutines\"8\n" +
+	"goroutines\x12\x1a\n" +
+	"\bpoisoned\x18\x0f \x01(\x04R\bpoisoned\x12)\n" +
+	"\x10deadletters_lost\x18\x10 \x01(\x04R\x0fdeadlettersLost\"8\n" +
 	"\fDrainRequest\x12\x1c\n" +
 	"\aover_ms\x18\x01 \x01(\x04H\x00R\x06overMs\x88\x01\x01B\n" +
 	"\n" +
@@ -4879,7 +5617,54 @@ const file_admin_proto_rawDesc = "" +
 	"\x04done\x18\x03 \x01(\bR\x04done\x12\x12\n" +
 	"\x04path\x18\x04 \x01(\tR\x04path\x12\x14\n" +
 	"\x05epoch\x18\x05 \x01(\rR\x05epoch\x12\x17\n" +
-	"\atook_ms\x18\x06 \x01(\x04R\x06tookMs2\xe5\x0e\n" +
+	"\atook_ms\x18\x06 \x01(\x04R\x06tookMs\"\xc3\x01\n" +
+	"\n" +
+	"Deadletter\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x13\n" +
+	"\x05at_ms\x18\x02 \x01(\x03R\x04atMs\x12\x16\n" +
+	"\x06sender\x18\x03 \x01(\tR\x06sender\x12\x1a\n" +
+	"\breceiver\x18\x04 \x01(\tR\breceiver\x12\x0e\n" +
+	"\x02id\x18\x05 \x01(\tR\x02id\x12\x18\n" +
+	"\acrashes\x18\x06 \x01(\x04R\acrashes\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x12\x12\n" +
+	"\x04size\x18\b \x01(\x04R\x04size\"T\n" +
+	"\x16ListDeadlettersRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"\xaf\x01\n" +
+	"\x17ListDeadlettersResponse\x12@\n" +
+	"\vdeadletters\x18\x01 \x03(\v2\x1e.callboard.admin.v1.DeadletterR\vdeadletters\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x14\n" +
+	"\x05total\x18\x03 \x01(\x04R\x05total\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\".\n" +
+	"\x14GetDeadletterRequest\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\"m\n" +
+	"\x15GetDeadletterResponse\x12>\n" +
+	"\n" +
+	"deadletter\x18\x01 \x01(\v2\x1e.callboard.admin.v1.DeadletterR\n" +
+	"deadletter\x12\x14\n" +
+	"\x05stack\x18\x02 \x01(\tR\x05stack\"/\n" +
+	"\x15ReadDeadletterRequest\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\"r\n" +
+	"\x16ReadDeadletterResponse\x12>\n" +
+	"\n" +
+	"deadletter\x18\x01 \x01(\v2\x1e.callboard.admin.v1.DeadletterR\n" +
+	"deadletter\x12\x18\n" +
+	"\acontent\x18\x02 \x01(\tR\acontent\"0\n" +
+	"\x16RetryDeadletterRequest\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\"+\n" +
+	"\x17RetryDeadletterResponse\x12\x10\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\"D\n" +
+	"\x16DropDeadlettersRequest\x12\x18\n" +
+	"\anumbers\x18\x01 \x03(\x04R\anumbers\x12\x10\n" +
+	"\x03all\x18\x02 \x01(\bR\x03all\"3\n" +
+	"\x17DropDeadlettersResponse\x12\x18\n" +
+	"\adropped\x18\x01 \x01(\x04R\adropped\"S\n" +
+	"\n" +
+	"StuckActor\x12\x14\n" +
+	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x14\n" +
+	"\x05doing\x18\x02 \x01(\tR\x05doing\x12\x19\n" +
+	"\bsince_ms\x18\x03 \x01(\x03R\asinceMs2\xf8\x12\n" +
 	"\fAdminService\x12I\n" +
 	"\x04Send\x12\x1f.callboard.admin.v1.SendRequest\x1a .callboard.admin.v1.SendResponse\x12X\n" +
 	"\tListUsers\x12$.callboard.admin.v1.ListUsersRequest\x1a%.callboard.admin.v1.ListUsersResponse\x12a\n" +
@@ -4901,7 +5686,12 @@ const file_admin_proto_rawDesc = "" +
 	"\x05Trace\x12 .callboard.admin.v1.TraceRequest\x1a!.callboard.admin.v1.TraceResponse0\x01\x12R\n" +
 	"\aGetLoad\x12\".callboard.admin.v1.GetLoadRequest\x1a#.callboard.admin.v1.GetLoadResponse\x12Z\n" +
 	"\tScaleTree\x12$.callboard.admin.v1.ScaleTreeRequest\x1a%.callboard.admin.v1.ScaleTreeResponse0\x01\x12f\n" +
-	"\rBackupInboxes\x12(.callboard.admin.v1.BackupInboxesRequest\x1a).callboard.admin.v1.BackupInboxesResponse0\x01B+Z)callboard/transport/admin/adminv1;adminv1b\x06proto3"
+	"\rBackupInboxes\x12(.callboard.admin.v1.BackupInboxesRequest\x1a).callboard.admin.v1.BackupInboxesResponse0\x01\x12j\n" +
+	"\x0fListDeadletters\x12*.callboard.admin.v1.ListDeadlettersRequest\x1a+.callboard.admin.v1.ListDeadlettersResponse\x12d\n" +
+	"\rGetDeadletter\x12(.callboard.admin.v1.GetDeadletterRequest\x1a).callboard.admin.v1.GetDeadletterResponse\x12g\n" +
+	"\x0eReadDeadletter\x12).callboard.admin.v1.ReadDeadletterRequest\x1a*.callboard.admin.v1.ReadDeadletterResponse\x12j\n" +
+	"\x0fRetryDeadletter\x12*.callboard.admin.v1.RetryDeadletterRequest\x1a+.callboard.admin.v1.RetryDeadletterResponse\x12j\n" +
+	"\x0fDropDeadletters\x12*.callboard.admin.v1.DropDeadlettersRequest\x1a+.callboard.admin.v1.DropDeadlettersResponseB+Z)callboard/transport/admin/adminv1;adminv1b\x06proto3"
 
 var (
 	file_admin_proto_rawDescOnce sync.Once
@@ -4915,75 +5705,87 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
 var file_admin_proto_goTypes = []any{
-	(*Refusal)(nil),               // 0: callboard.admin.v1.Refusal
-	(*SendRequest)(nil),           // 1: callboard.admin.v1.SendRequest
-	(*SendResponse)(nil),          // 2: callboard.admin.v1.SendResponse
-	(*ListUsersRequest)(nil),      // 3: callboard.admin.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),     // 4: callboard.admin.v1.ListUsersResponse
-	(*User)(nil),                  // 5: callboard.admin.v1.User
-	(*ListSessionsRequest)(nil),   // 6: callboard.admin.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),  // 7: callboard.admin.v1.ListSessionsResponse
-	(*Session)(nil),               // 8: callboard.admin.v1.Session
-	(*GetUserRequest)(nil),        // 9: callboard.admin.v1.GetUserRequest
-	(*GetUserResponse)(nil),       // 10: callboard.admin.v1.GetUserResponse
-	(*Inbox)(nil),                 // 11: callboard.admin.v1.Inbox
-	(*Device)(nil),                // 12: callboard.admin.v1.Device
-	(*Closing)(nil),               // 13: callboard.admin.v1.Closing
-	(*CloseUserRequest)(nil),      // 14: callboard.admin.v1.CloseUserRequest
-	(*CloseUserResponse)(nil),     // 15: callboard.admin.v1.CloseUserResponse
-	(*CloseSessionRequest)(nil),   // 16: callboard.admin.v1.CloseSessionRequest
-	(*CloseSessionResponse)(nil),  // 17: callboard.admin.v1.CloseSessionResponse
-	(*GetTreeRequest)(nil),        // 18: callboard.admin.v1.GetTreeRequest
-	(*GetTreeResponse)(nil),       // 19: callboard.admin.v1.GetTreeResponse
-	(*Gateway)(nil),               // 20: callboard.admin.v1.Gateway
-	(*Shard)(nil),                 // 21: callboard.admin.v1.Shard
-	(*Journal)(nil),               // 22: callboard.admin.v1.Journal
-	(*GetStatsRequest)(nil),       // 23: callboard.admin.v1.GetStatsRequest
-	(*GetStatsResponse)(nil),      // 24: callboard.admin.v1.GetStatsResponse
-	(*DrainRequest)(nil),          // 25: callboard.admin.v1.DrainRequest
-	(*DrainResponse)(nil),         // 26: callboard.admin.v1.DrainResponse
-	(*BroadcastRequest)(nil),      // 27: callboard.admin.v1.BroadcastRequest
-	(*BroadcastResponse)(nil),     // 28: callboard.admin.v1.BroadcastResponse
-	(*RefusedUser)(nil),           // 29: callboard.admin.v1.RefusedUser
-	(*Block)(nil),                 // 30: callboard.admin.v1.Block
-	(*BlockUserRequest)(nil),      // 31: callboard.admin.v1.BlockUserRequest
-	(*BlockUserResponse)(nil),     // 32: callboard.admin.v1.BlockUserResponse
-	(*UnblockUserRequest)(nil),    // 33: callboard.admin.v1.UnblockUserRequest
-	(*UnblockUserResponse)(nil),   // 34: callboard.admin.v1.UnblockUserResponse
-	(*ListBlockedRequest)(nil),    // 35: callboard.admin.v1.ListBlockedRequest
-	(*ListBlockedResponse)(nil),   // 36: callboard.admin.v1.ListBlockedResponse
-	(*ForgetDeviceRequest)(nil),   // 37: callboard.admin.v1.ForgetDeviceRequest
-	(*ForgetDeviceResponse)(nil),  // 38: callboard.admin.v1.ForgetDeviceResponse
-	(*TrimInboxRequest)(nil),      // 39: callboard.admin.v1.TrimInboxRequest
-	(*TrimInboxResponse)(nil),     // 40: callboard.admin.v1.TrimInboxResponse
-	(*Unseen)(nil),                // 41: callboard.admin.v1.Unseen
-	(*GetConfigRequest)(nil),      // 42: callboard.admin.v1.GetConfigRequest
-	(*GetConfigResponse)(nil),     // 43: callboard.admin.v1.GetConfigResponse
-	(*Setting)(nil),               // 44: callboard.admin.v1.Setting
-	(*WatchRequest)(nil),          // 45: callboard.admin.v1.WatchRequest
-	(*WatchResponse)(nil),         // 46: callboard.admin.v1.WatchResponse
-	(*Event)(nil),                 // 47: callboard.admin.v1.Event
-	(*Missed)(nil),                // 48: callboard.admin.v1.Missed
-	(*Heartbeat)(nil),             // 49: callboard.admin.v1.Heartbeat
-	(*End)(nil),                   // 50: callboard.admin.v1.End
-	(*TraceRequest)(nil),          // 51: callboard.admin.v1.TraceRequest
-	(*TraceResponse)(nil),         // 52: callboard.admin.v1.TraceResponse
-	(*Hop)(nil),                   // 53: callboard.admin.v1.Hop
-	(*GetLoadRequest)(nil),        // 54: callboard.admin.v1.GetLoadRequest
-	(*GetLoadResponse)(nil),       // 55: callboard.admin.v1.GetLoadResponse
-	(*CodeCount)(nil),             // 56: callboard.admin.v1.CodeCount
-	(*ShardLoad)(nil),             // 57: callboard.admin.v1.ShardLoad
-	(*BusyUser)(nil),              // 58: callboard.admin.v1.BusyUser
-	(*ScaleTreeRequest)(nil),      // 59: callboard.admin.v1.ScaleTreeRequest
-	(*ScaleTreeResponse)(nil),     // 60: callboard.admin.v1.ScaleTreeResponse
-	(*Scaling)(nil),               // 61: callboard.admin.v1.Scaling
-	(*Intensity)(nil),             // 62: callboard.admin.v1.Intensity
-	(*Level)(nil),                 // 63: callboard.admin.v1.Level
-	(*BackupInboxesRequest)(nil),  // 64: callboard.admin.v1.BackupInboxesRequest
-	(*BackupInboxesResponse)(nil), // 65: callboard.admin.v1.BackupInboxesResponse
-	nil,                           // 66: callboard.admin.v1.BroadcastResponse.RefusedEntry
+	(*Refusal)(nil),                 // 0: callboard.admin.v1.Refusal
+	(*SendRequest)(nil),             // 1: callboard.admin.v1.SendRequest
+	(*SendResponse)(nil),            // 2: callboard.admin.v1.SendResponse
+	(*ListUsersRequest)(nil),        // 3: callboard.admin.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),       // 4: callboard.admin.v1.ListUsersResponse
+	(*User)(nil),                    // 5: callboard.admin.v1.User
+	(*ListSessionsRequest)(nil),     // 6: callboard.admin.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),    // 7: callboard.admin.v1.ListSessionsResponse
+	(*Session)(nil),                 // 8: callboard.admin.v1.Session
+	(*GetUserRequest)(nil),          // 9: callboard.admin.v1.GetUserRequest
+	(*GetUserResponse)(nil),         // 10: callboard.admin.v1.GetUserResponse
+	(*Inbox)(nil),                   // 11: callboard.admin.v1.Inbox
+	(*Device)(nil),                  // 12: callboard.admin.v1.Device
+	(*Closing)(nil),                 // 13: callboard.admin.v1.Closing
+	(*CloseUserRequest)(nil),        // 14: callboard.admin.v1.CloseUserRequest
+	(*CloseUserResponse)(nil),       // 15: callboard.admin.v1.CloseUserResponse
+	(*CloseSessionRequest)(nil),     // 16: callboard.admin.v1.CloseSessionRequest
+	(*CloseSessionResponse)(nil),    // 17: callboard.admin.v1.CloseSessionResponse
+	(*GetTreeRequest)(nil),          // 18: callboard.admin.v1.GetTreeRequest
+	(*GetTreeResponse)(nil),         // 19: callboard.admin.v1.GetTreeResponse
+	(*Gateway)(nil),                 // 20: callboard.admin.v1.Gateway
+	(*Shard)(nil),                   // 21: callboard.admin.v1.Shard
+	(*Journal)(nil),                 // 22: callboard.admin.v1.Journal
+	(*GetStatsRequest)(nil),         // 23: callboard.admin.v1.GetStatsRequest
+	(*GetStatsResponse)(nil),        // 24: callboard.admin.v1.GetStatsResponse
+	(*DrainRequest)(nil),            // 25: callboard.admin.v1.DrainRequest
+	(*DrainResponse)(nil),           // 26: callboard.admin.v1.DrainResponse
+	(*BroadcastRequest)(nil),        // 27: callboard.admin.v1.BroadcastRequest
+	(*BroadcastResponse)(nil),       // 28: callboard.admin.v1.BroadcastResponse
+	(*RefusedUser)(nil),             // 29: callboard.admin.v1.RefusedUser
+	(*Block)(nil),                   // 30: callboard.admin.v1.Block
+	(*BlockUserRequest)(nil),        // 31: callboard.admin.v1.BlockUserRequest
+	(*BlockUserResponse)(nil),       // 32: callboard.admin.v1.BlockUserResponse
+	(*UnblockUserRequest)(nil),      // 33: callboard.admin.v1.UnblockUserRequest
+	(*UnblockUserResponse)(nil),     // 34: callboard.admin.v1.UnblockUserResponse
+	(*ListBlockedRequest)(nil),      // 35: callboard.admin.v1.ListBlockedRequest
+	(*ListBlockedResponse)(nil),     // 36: callboard.admin.v1.ListBlockedResponse
+	(*ForgetDeviceRequest)(nil),     // 37: callboard.admin.v1.ForgetDeviceRequest
+	(*ForgetDeviceResponse)(nil),    // 38: callboard.admin.v1.ForgetDeviceResponse
+	(*TrimInboxRequest)(nil),        // 39: callboard.admin.v1.TrimInboxRequest
+	(*TrimInboxResponse)(nil),       // 40: callboard.admin.v1.TrimInboxResponse
+	(*Unseen)(nil),                  // 41: callboard.admin.v1.Unseen
+	(*GetConfigRequest)(nil),        // 42: callboard.admin.v1.GetConfigRequest
+	(*GetConfigResponse)(nil),       // 43: callboard.admin.v1.GetConfigResponse
+	(*Setting)(nil),                 // 44: callboard.admin.v1.Setting
+	(*WatchRequest)(nil),            // 45: callboard.admin.v1.WatchRequest
+	(*WatchResponse)(nil),           // 46: callboard.admin.v1.WatchResponse
+	(*Event)(nil),                   // 47: callboard.admin.v1.Event
+	(*Missed)(nil),                  // 48: callboard.admin.v1.Missed
+	(*Heartbeat)(nil),               // 49: callboard.admin.v1.Heartbeat
+	(*End)(nil),                     // 50: callboard.admin.v1.End
+	(*TraceRequest)(nil),            // 51: callboard.admin.v1.TraceRequest
+	(*TraceResponse)(nil),           // 52: callboard.admin.v1.TraceResponse
+	(*Hop)(nil),                     // 53: callboard.admin.v1.Hop
+	(*GetLoadRequest)(nil),          // 54: callboard.admin.v1.GetLoadRequest
+	(*GetLoadResponse)(nil),         // 55: callboard.admin.v1.GetLoadResponse
+	(*CodeCount)(nil),               // 56: callboard.admin.v1.CodeCount
+	(*ShardLoad)(nil),               // 57: callboard.admin.v1.ShardLoad
+	(*BusyUser)(nil),                // 58: callboard.admin.v1.BusyUser
+	(*ScaleTreeRequest)(nil),        // 59: callboard.admin.v1.ScaleTreeRequest
+	(*ScaleTreeResponse)(nil),       // 60: callboard.admin.v1.ScaleTreeResponse
+	(*Scaling)(nil),                 // 61: callboard.admin.v1.Scaling
+	(*Intensity)(nil),               // 62: callboard.admin.v1.Intensity
+	(*Level)(nil),                   // 63: callboard.admin.v1.Level
+	(*BackupInboxesRequest)(nil),    // 64: callboard.admin.v1.BackupInboxesRequest
+	(*BackupInboxesResponse)(nil),   // 65: callboard.admin.v1.BackupInboxesResponse
+	(*Deadletter)(nil),              // 66: callboard.admin.v1.Deadletter
+	(*ListDeadlettersRequest)(nil),  // 67: callboard.admin.v1.ListDeadlettersRequest
+	(*ListDeadlettersResponse)(nil), // 68: callboard.admin.v1.ListDeadlettersResponse
+	(*GetDeadletterRequest)(nil),    // 69: callboard.admin.v1.GetDeadletterRequest
+	(*GetDeadletterResponse)(nil),   // 70: callboard.admin.v1.GetDeadletterResponse
+	(*ReadDeadletterRequest)(nil),   // 71: callboard.admin.v1.ReadDeadletterRequest
+	(*ReadDeadletterResponse)(nil),  // 72: callboard.admin.v1.ReadDeadletterResponse
+	(*RetryDeadletterRequest)(nil),  // 73: callboard.admin.v1.RetryDeadletterRequest
+	(*RetryDeadletterResponse)(nil), // 74: callboard.admin.v1.RetryDeadletterResponse
+	(*DropDeadlettersRequest)(nil),  // 75: callboard.admin.v1.DropDeadlettersRequest
+	(*DropDeadlettersResponse)(nil), // 76: callboard.admin.v1.DropDeadlettersResponse
+	(*StuckActor)(nil),              // 77: callboard.admin.v1.StuckActor
+	nil,                             // 78: callboard.admin.v1.BroadcastResponse.RefusedEntry
 }
 var file_admin_proto_depIdxs = []int32{
 	5,  // 0: callboard.admin.v1.ListUsersResponse.users:type_name -> callboard.admin.v1.User
@@ -5000,72 +5802,86 @@ var file_admin_proto_depIdxs = []int32{
 	61, // 11: callboard.admin.v1.GetTreeResponse.scaling:type_name -> callboard.admin.v1.Scaling
 	62, // 12: callboard.admin.v1.GetTreeResponse.intensity:type_name -> callboard.admin.v1.Intensity
 	63, // 13: callboard.admin.v1.GetTreeResponse.levels:type_name -> callboard.admin.v1.Level
-	66, // 14: callboard.admin.v1.BroadcastResponse.refused:type_name -> callboard.admin.v1.BroadcastResponse.RefusedEntry
-	29, // 15: callboard.admin.v1.BroadcastResponse.refusals:type_name -> callboard.admin.v1.RefusedUser
-	30, // 16: callboard.admin.v1.BlockUserResponse.block:type_name -> callboard.admin.v1.Block
-	30, // 17: callboard.admin.v1.ListBlockedResponse.blocks:type_name -> callboard.admin.v1.Block
-	41, // 18: callboard.admin.v1.TrimInboxResponse.unseen:type_name -> callboard.admin.v1.Unseen
-	44, // 19: callboard.admin.v1.GetConfigResponse.settings:type_name -> callboard.admin.v1.Setting
-	47, // 20: callboard.admin.v1.WatchResponse.event:type_name -> callboard.admin.v1.Event
-	48, // 21: callboard.admin.v1.WatchResponse.missed:type_name -> callboard.admin.v1.Missed
-	49, // 22: callboard.admin.v1.WatchResponse.heartbeat:type_name -> callboard.admin.v1.Heartbeat
-	50, // 23: callboard.admin.v1.WatchResponse.end:type_name -> callboard.admin.v1.End
-	53, // 24: callboard.admin.v1.TraceResponse.hop:type_name -> callboard.admin.v1.Hop
-	48, // 25: callboard.admin.v1.TraceResponse.missed:type_name -> callboard.admin.v1.Missed
-	49, // 26: callboard.admin.v1.TraceResponse.heartbeat:type_name -> callboard.admin.v1.Heartbeat
-	50, // 27: callboard.admin.v1.TraceResponse.end:type_name -> callboard.admin.v1.End
-	56, // 28: callboard.admin.v1.GetLoadResponse.refused:type_name -> callboard.admin.v1.CodeCount
-	56, // 29: callboard.admin.v1.GetLoadResponse.closed:type_name -> callboard.admin.v1.CodeCount
-	57, // 30: callboard.admin.v1.GetLoadResponse.shards:type_name -> callboard.admin.v1.ShardLoad
-	58, // 31: callboard.admin.v1.GetLoadResponse.busiest:type_name -> callboard.admin.v1.BusyUser
-	61, // 32: callboard.admin.v1.ScaleTreeResponse.scaling:type_name -> callboard.admin.v1.Scaling
-	1,  // 33: callboard.admin.v1.AdminService.Send:input_type -> callboard.admin.v1.SendRequest
-	3,  // 34: callboard.admin.v1.AdminService.ListUsers:input_type -> callboard.admin.v1.ListUsersRequest
-	6,  // 35: callboard.admin.v1.AdminService.ListSessions:input_type -> callboard.admin.v1.ListSessionsRequest
-	9,  // 36: callboard.admin.v1.AdminService.GetUser:input_type -> callboard.admin.v1.GetUserRequest
-	14, // 37: callboard.admin.v1.AdminService.CloseUser:input_type -> callboard.admin.v1.CloseUserRequest
-	16, // 38: callboard.admin.v1.AdminService.CloseSession:input_type -> callboard.admin.v1.CloseSessionRequest
-	18, // 39: callboard.admin.v1.AdminService.GetTree:input_type -> callboard.admin.v1.GetTreeRequest
-	23, // 40: callboard.admin.v1.AdminService.GetStats:input_type -> callboard.admin.v1.GetStatsRequest
-	25, // 41: callboard.admin.v1.AdminService.Drain:input_type -> callboard.admin.v1.DrainRequest
-	27, // 42: callboard.admin.v1.AdminService.Broadcast:input_type -> callboard.admin.v1.BroadcastRequest
-	31, // 43: callboard.admin.v1.AdminService.BlockUser:input_type -> callboard.admin.v1.BlockUserRequest
-	33, // 44: callboard.admin.v1.AdminService.UnblockUser:input_type -> callboard.admin.v1.UnblockUserRequest
-	35, // 45: callboard.admin.v1.AdminService.ListBlocked:input_type -> callboard.admin.v1.ListBlockedRequest
-	37, // 46: callboard.admin.v1.AdminService.ForgetDevice:input_type -> callboard.admin.v1.ForgetDeviceRequest
-	39, // 47: callboard.admin.v1.AdminService.TrimInbox:input_type -> callboard.admin.v1.TrimInboxRequest
-	42, // 48: callboard.admin.v1.AdminService.GetConfig:input_type -> callboard.admin.v1.GetConfigRequest
-	45, // 49: callboard.admin.v1.AdminService.Watch:input_type -> callboard.admin.v1.WatchRequest
-	51, // 50: callboard.admin.v1.AdminService.Trace:input_type -> callboard.admin.v1.TraceRequest
-	54, // 51: callboard.admin.v1.AdminService.GetLoad:input_type -> callboard.admin.v1.GetLoadRequest
-	59, // 52: callboard.admin.v1.AdminService.ScaleTree:input_type -> callboard.admin.v1.ScaleTreeRequest
-	64, // 53: callboard.admin.v1.AdminService.BackupInboxes:input_type -> callboard.admin.v1.BackupInboxesRequest
-	2,  // 54: callboard.admin.v1.AdminService.Send:output_type -> callboard.admin.v1.SendResponse
-	4,  // 55: callboard.admin.v1.AdminService.ListUsers:output_type -> callboard.admin.v1.ListUsersResponse
-	7,  // 56: callboard.admin.v1.AdminService.ListSessions:output_type -> callboard.admin.v1.ListSessionsResponse
-	10, // 57: callboard.admin.v1.AdminService.GetUser:output_type -> callboard.admin.v1.GetUserResponse
-	15, // 58: callboard.admin.v1.AdminService.CloseUser:output_type -> callboard.admin.v1.CloseUserResponse
-	17, // 59: callboard.admin.v1.AdminService.CloseSession:output_type -> callboard.admin.v1.CloseSessionResponse
-	19, // 60: callboard.admin.v1.AdminService.GetTree:output_type -> callboard.admin.v1.GetTreeResponse
-	24, // 61: callboard.admin.v1.AdminService.GetStats:output_type -> callboard.admin.v1.GetStatsResponse
-	26, // 62: callboard.admin.v1.AdminService.Drain:output_type -> callboard.admin.v1.DrainResponse
-	28, // 63: callboard.admin.v1.AdminService.Broadcast:output_type -> callboard.admin.v1.BroadcastResponse
-	32, // 64: callboard.admin.v1.AdminService.BlockUser:output_type -> callboard.admin.v1.BlockUserResponse
-	34, // 65: callboard.admin.v1.AdminService.UnblockUser:output_type -> callboard.admin.v1.UnblockUserResponse
-	36, // 66: callboard.admin.v1.AdminService.ListBlocked:output_type -> callboard.admin.v1.ListBlockedResponse
-	38, // 67: callboard.admin.v1.AdminService.ForgetDevice:output_type -> callboard.admin.v1.ForgetDeviceResponse
-	40, // 68: callboard.admin.v1.AdminService.TrimInbox:output_type -> callboard.admin.v1.TrimInboxResponse
-	43, // 69: callboard.admin.v1.AdminService.GetConfig:output_type -> callboard.admin.v1.GetConfigResponse
-	46, // 70: callboard.admin.v1.AdminService.Watch:output_type -> callboard.admin.v1.WatchResponse
-	52, // 71: callboard.admin.v1.AdminService.Trace:output_type -> callboard.admin.v1.TraceResponse
-	55, // 72: callboard.admin.v1.AdminService.GetLoad:output_type -> callboard.admin.v1.GetLoadResponse
-	60, // 73: callboard.admin.v1.AdminService.ScaleTree:output_type -> callboard.admin.v1.ScaleTreeResponse
-	65, // 74: callboard.admin.v1.AdminService.BackupInboxes:output_type -> callboard.admin.v1.BackupInboxesResponse
-	54, // [54:75] is the sub-list for method output_type
-	33, // [33:54] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	77, // 14: callboard.admin.v1.GetTreeResponse.longest:type_name -> callboard.admin.v1.StuckActor
+	78, // 15: callboard.admin.v1.BroadcastResponse.refused:type_name -> callboard.admin.v1.BroadcastResponse.RefusedEntry
+	29, // 16: callboard.admin.v1.BroadcastResponse.refusals:type_name -> callboard.admin.v1.RefusedUser
+	30, // 17: callboard.admin.v1.BlockUserResponse.block:type_name -> callboard.admin.v1.Block
+	30, // 18: callboard.admin.v1.ListBlockedResponse.blocks:type_name -> callboard.admin.v1.Block
+	41, // 19: callboard.admin.v1.TrimInboxResponse.unseen:type_name -> callboard.admin.v1.Unseen
+	44, // 20: callboard.admin.v1.GetConfigResponse.settings:type_name -> callboard.admin.v1.Setting
+	47, // 21: callboard.admin.v1.WatchResponse.event:type_name -> callboard.admin.v1.Event
+	48, // 22: callboard.admin.v1.WatchResponse.missed:type_name -> callboard.admin.v1.Missed
+	49, // 23: callboard.admin.v1.WatchResponse.heartbeat:type_name -> callboard.admin.v1.Heartbeat
+	50, // 24: callboard.admin.v1.WatchResponse.end:type_name -> callboard.admin.v1.End
+	53, // 25: callboard.admin.v1.TraceResponse.hop:type_name -> callboard.admin.v1.Hop
+	48, // 26: callboard.admin.v1.TraceResponse.missed:type_name -> callboard.admin.v1.Missed
+	49, // 27: callboard.admin.v1.TraceResponse.heartbeat:type_name -> callboard.admin.v1.Heartbeat
+	50, // 28: callboard.admin.v1.TraceResponse.end:type_name -> callboard.admin.v1.End
+	56, // 29: callboard.admin.v1.GetLoadResponse.refused:type_name -> callboard.admin.v1.CodeCount
+	56, // 30: callboard.admin.v1.GetLoadResponse.closed:type_name -> callboard.admin.v1.CodeCount
+	57, // 31: callboard.admin.v1.GetLoadResponse.shards:type_name -> callboard.admin.v1.ShardLoad
+	58, // 32: callboard.admin.v1.GetLoadResponse.busiest:type_name -> callboard.admin.v1.BusyUser
+	61, // 33: callboard.admin.v1.ScaleTreeResponse.scaling:type_name -> callboard.admin.v1.Scaling
+	66, // 34: callboard.admin.v1.ListDeadlettersResponse.deadletters:type_name -> callboard.admin.v1.Deadletter
+	66, // 35: callboard.admin.v1.GetDeadletterResponse.deadletter:type_name -> callboard.admin.v1.Deadletter
+	66, // 36: callboard.admin.v1.ReadDeadletterResponse.deadletter:type_name -> callboard.admin.v1.Deadletter
+	1,  // 37: callboard.admin.v1.AdminService.Send:input_type -> callboard.admin.v1.SendRequest
+	3,  // 38: callboard.admin.v1.AdminService.ListUsers:input_type -> callboard.admin.v1.ListUsersRequest
+	6,  // 39: callboard.admin.v1.AdminService.ListSessions:input_type -> callboard.admin.v1.ListSessionsRequest
+	9,  // 40: callboard.admin.v1.AdminService.GetUser:input_type -> callboard.admin.v1.GetUserRequest
+	14, // 41: callboard.admin.v1.AdminService.CloseUser:input_type -> callboard.admin.v1.CloseUserRequest
+	16, // 42: callboard.admin.v1.AdminService.CloseSession:input_type -> callboard.admin.v1.CloseSessionRequest
+	18, // 43: callboard.admin.v1.AdminService.GetTree:input_type -> callboard.admin.v1.GetTreeRequest
+	23, // 44: callboard.admin.v1.AdminService.GetStats:input_type -> callboard.admin.v1.GetStatsRequest
+	25, // 45: callboard.admin.v1.AdminService.Drain:input_type -> callboard.admin.v1.DrainRequest
+	27, // 46: callboard.admin.v1.AdminService.Broadcast:input_type -> callboard.admin.v1.BroadcastRequest
+	31, // 47: callboard.admin.v1.AdminService.BlockUser:input_type -> callboard.admin.v1.BlockUserRequest
+	33, // 48: callboard.admin.v1.AdminService.UnblockUser:input_type -> callboard.admin.v1.UnblockUserRequest
+	35, // 49: callboard.admin.v1.AdminService.ListBlocked:input_type -> callboard.admin.v1.ListBlockedRequest
+	37, // 50: callboard.admin.v1.AdminService.ForgetDevice:input_type -> callboard.admin.v1.ForgetDeviceRequest
+	39, // 51: callboard.admin.v1.AdminService.TrimInbox:input_type -> callboard.admin.v1.TrimInboxRequest
+	42, // 52: callboard.admin.v1.AdminService.GetConfig:input_type -> callboard.admin.v1.GetConfigRequest
+	45, // 53: callboard.admin.v1.AdminService.Watch:input_type -> callboard.admin.v1.WatchRequest
+	51, // 54: callboard.admin.v1.AdminService.Trace:input_type -> callboard.admin.v1.TraceRequest
+	54, // 55: callboard.admin.v1.AdminService.GetLoad:input_type -> callboard.admin.v1.GetLoadRequest
+	59, // 56: callboard.admin.v1.AdminService.ScaleTree:input_type -> callboard.admin.v1.ScaleTreeRequest
+	64, // 57: callboard.admin.v1.AdminService.BackupInboxes:input_type -> callboard.admin.v1.BackupInboxesRequest
+	67, // 58: callboard.admin.v1.AdminService.ListDeadletters:input_type -> callboard.admin.v1.ListDeadlettersRequest
+	69, // 59: callboard.admin.v1.AdminService.GetDeadletter:input_type -> callboard.admin.v1.GetDeadletterRequest
+	71, // 60: callboard.admin.v1.AdminService.ReadDeadletter:input_type -> callboard.admin.v1.ReadDeadletterRequest
+	73, // 61: callboard.admin.v1.AdminService.RetryDeadletter:input_type -> callboard.admin.v1.RetryDeadletterRequest
+	75, // 62: callboard.admin.v1.AdminService.DropDeadletters:input_type -> callboard.admin.v1.DropDeadlettersRequest
+	2,  // 63: callboard.admin.v1.AdminService.Send:output_type -> callboard.admin.v1.SendResponse
+	4,  // 64: callboard.admin.v1.AdminService.ListUsers:output_type -> callboard.admin.v1.ListUsersResponse
+	7,  // 65: callboard.admin.v1.AdminService.ListSessions:output_type -> callboard.admin.v1.ListSessionsResponse
+	10, // 66: callboard.admin.v1.AdminService.GetUser:output_type -> callboard.admin.v1.GetUserResponse
+	15, // 67: callboard.admin.v1.AdminService.CloseUser:output_type -> callboard.admin.v1.CloseUserResponse
+	17, // 68: callboard.admin.v1.AdminService.CloseSession:output_type -> callboard.admin.v1.CloseSessionResponse
+	19, // 69: callboard.admin.v1.AdminService.GetTree:output_type -> callboard.admin.v1.GetTreeResponse
+	24, // 70: callboard.admin.v1.AdminService.GetStats:output_type -> callboard.admin.v1.GetStatsResponse
+	26, // 71: callboard.admin.v1.AdminService.Drain:output_type -> callboard.admin.v1.DrainResponse
+	28, // 72: callboard.admin.v1.AdminService.Broadcast:output_type -> callboard.admin.v1.BroadcastResponse
+	32, // 73: callboard.admin.v1.AdminService.BlockUser:output_type -> callboard.admin.v1.BlockUserResponse
+	34, // 74: callboard.admin.v1.AdminService.UnblockUser:output_type -> callboard.admin.v1.UnblockUserResponse
+	36, // 75: callboard.admin.v1.AdminService.ListBlocked:output_type -> callboard.admin.v1.ListBlockedResponse
+	38, // 76: callboard.admin.v1.AdminService.ForgetDevice:output_type -> callboard.admin.v1.ForgetDeviceResponse
+	40, // 77: callboard.admin.v1.AdminService.TrimInbox:output_type -> callboard.admin.v1.TrimInboxResponse
+	43, // 78: callboard.admin.v1.AdminService.GetConfig:output_type -> callboard.admin.v1.GetConfigResponse
+	46, // 79: callboard.admin.v1.AdminService.Watch:output_type -> callboard.admin.v1.WatchResponse
+	52, // 80: callboard.admin.v1.AdminService.Trace:output_type -> callboard.admin.v1.TraceResponse
+	55, // 81: callboard.admin.v1.AdminService.GetLoad:output_type -> callboard.admin.v1.GetLoadResponse
+	60, // 82: callboard.admin.v1.AdminService.ScaleTree:output_type -> callboard.admin.v1.ScaleTreeResponse
+	65, // 83: callboard.admin.v1.AdminService.BackupInboxes:output_type -> callboard.admin.v1.BackupInboxesResponse
+	68, // 84: callboard.admin.v1.AdminService.ListDeadletters:output_type -> callboard.admin.v1.ListDeadlettersResponse
+	70, // 85: callboard.admin.v1.AdminService.GetDeadletter:output_type -> callboard.admin.v1.GetDeadletterResponse
+	72, // 86: callboard.admin.v1.AdminService.ReadDeadletter:output_type -> callboard.admin.v1.ReadDeadletterResponse
+	74, // 87: callboard.admin.v1.AdminService.RetryDeadletter:output_type -> callboard.admin.v1.RetryDeadletterResponse
+	76, // 88: callboard.admin.v1.AdminService.DropDeadletters:output_type -> callboard.admin.v1.DropDeadlettersResponse
+	63, // [63:89] is the sub-list for method output_type
+	37, // [37:63] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -5095,7 +5911,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   67,
+			NumMessages:   79,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
