@@ -99,8 +99,8 @@ func TestMetricsCountFailuresAndTheParked(t *testing.T) {
 		alice := w.connect("alice")
 		w.connect("bob")
 		w.crashOn("bob", "poison")
-		for range 2 {
-			alice.send("bob", "poison")
+		for i := range 2 {
+			alice.send("bob", fmt.Sprint("poison ", i))
 			synctest.Wait()
 		}
 		if m := w.system.Metrics(); m.Failures != 2 || m.Parkings != 1 || m.Parked != 1 || m.Refused[protocol.CodeInternal] != 2 {

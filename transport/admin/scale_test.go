@@ -23,7 +23,7 @@ func TestScaleTreeStreamsUntilItIsSettled(t *testing.T) {
 		}
 		tree, err := n.as(viewerSecret).GetTree(t.Context(), &adminv1.GetTreeRequest{})
 		must(t, err)
-		if len(tree.Shards) != int(shards) || tree.Scaling.GetTo() != shards || tree.Intensity.GetFailures() != 3 || len(tree.Levels) != 7 {
+		if len(tree.Shards) != int(shards) || tree.Scaling.GetTo() != shards || tree.Intensity.GetFailures() != 3 || len(tree.Levels) != 8 {
 			t.Errorf("the tree is %v", tree)
 		}
 	}
