@@ -4,11 +4,15 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	protoactor "github.com/asynkron/protoactor-go/actor"
 
 	"callboard/actors/inbox"
 	"callboard/actors/inbox/memory"
@@ -385,4 +389,59 @@ func benchChatter(b *testing.B, links []*Link) {
 			}
 		})
 	}
+}
+
+// BenchmarkBystander is a message between two users while the actors of others fail: with
+// every=0 none does, with every=100 one in a hundred messages of theirs. p99-ns is the time
+// of the message that one in a hundred is slower than; with faults it is to be less than
+// twice of what it is without.
+func BenchmarkBystander(b *testing.B) {
+	for _, every := range []uint64{0, 100} {
+		b.Run(fmt.Sprintf("every=%d", every), func(b *testing.B) {
+			var n atomic.Uint64
+			system, err := New(Config{Store: memory.New(memory.Config{}), Intensity: Intensity{Failures: 1 << 15}}.WithFaults(func(actor string, message any) {
+				switch message.(type) {
+				case protoactor.SystemMessage, protoactor.AutoReceiveMessage: // its life is protoactor's
+				default:
+					if every > 0 && strings.HasPrefix(actor, "victim") && n.Add(1)%every == 0 {
+						panic("by order")
+					}
+				}
+			}, func(string, any) {}))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = system.Stop(context.WithoutCancel(b.Context())) })
+			bystander(b, system)
+		})
+	}
+}
+
+func bystander(b *testing.B, system *System) {
+	b.Helper()
+	got := make(chan struct{}, 1)
+	alice := benchConnect(b, system, "alice", &fakeConn{keep: true})
+	benchConnect(b, system, "bob", &fakeConn{keep: true, onWrite: func(protocol.Message) { got <- struct{}{} }})
+	var noise []*Link
+	for i := range 8 {
+		benchConnect(b, system, protocol.UserID(fmt.Sprint("victim", i)), &fakeConn{keep: true})
+		noise = append(noise, benchConnect(b, system, protocol.UserID(fmt.Sprint("noise", i)), &fakeConn{keep: true}))
+	}
+	var times []time.Duration
+	for b.Loop() {
+		for i, link := range noise {
+			next := link.Next()
+			next.Receiver, next.Content = fmt.Sprint("victim", i), strconv.Itoa(len(times))
+			link.Send()
+		}
+		began := time.Now()
+		next := alice.Next()
+		next.Receiver, next.Content = "bob", "hello i am alice"
+		alice.Send()
+		<-got
+		times = append(times, time.Since(began))
+	}
+	slices.Sort(times)
+	b.ReportMetric(float64(times[len(times)*99/100]), "p99-ns")
+	b.ReportMetric(float64(times[len(times)/2]), "p50-ns")
 }
