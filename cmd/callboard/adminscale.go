@@ -42,18 +42,9 @@ func scaleTree(ctx context.Context, o *callerOptions, shards uint32, out io.Writ
 	if err != nil {
 		return err
 	}
-	var last *adminv1.Scaling
-	for last == nil || last.Phase != settled {
-		before := last
-		if last, err = followScaling(ctx, o, client, shards, last, out); err != nil {
-			if ctx.Err() != nil {
-				return errors.New("interrupted; the service goes on, and the same command again shows how far it is")
-			}
-			return err
-		}
-		if last == nil || before != nil && last.To != before.To {
-			return errors.New("the service did not say how far it is: 'callboard tree show' does")
-		}
+	last, err := rescale(ctx, o, client, shards, out)
+	if err != nil {
+		return err
 	}
 	return o.print(out, last, func(t *table) {
 		if last.BeganMs == 0 || last.From == last.To {
@@ -62,6 +53,23 @@ func scaleTree(ctx context.Context, o *callerOptions, shards uint32, out io.Writ
 			t.row("there are %d shards, before %d; %d users have moved, in %d ms", last.To, last.From, last.Moved, last.TookMs)
 		}
 	})
+}
+
+// rescale changes the number of shards, shows how far it is, and returns when it is done.
+func rescale(ctx context.Context, o *callerOptions, client adminv1.AdminServiceClient, shards uint32, out io.Writer) (last *adminv1.Scaling, err error) {
+	for last == nil || last.Phase != settled {
+		before := last
+		if last, err = followScaling(ctx, o, client, shards, last, out); err != nil {
+			if ctx.Err() != nil {
+				err = errors.New("interrupted; the service goes on, and the same command again shows how far it is")
+			}
+			return nil, err
+		}
+		if last == nil || before != nil && last.To != before.To {
+			return nil, errors.New("the service did not say how far it is: 'callboard tree show' does")
+		}
+	}
+	return last, nil
 }
 
 // settled is the phase of a change that is over.

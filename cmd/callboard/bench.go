@@ -17,9 +17,9 @@ func newBench() *cobra.Command {
 		Short: "Load a service, measure it and check its promises",
 		Long: `Load a service, measure it and check its promises.
 
-relay, durable, idle, fanin and random drive a service that runs already. chaos
-and stall start one of their own, on a port of the loopback and in a temporary
-directory.
+relay, durable, idle, fanin, fanout, random and scale drive a service that runs
+already. chaos and stall start one of their own, on a port of the loopback and in a
+temporary directory.
 
 Every run uses users that nobody else has; what they sent stays in the store of
 the service until it is old enough.`,
@@ -34,7 +34,7 @@ the service until it is old enough.`,
 	for _, w := range workloads {
 		cmd.AddCommand(newWorkload(w))
 	}
-	cmd.AddCommand(newChaos(), newStall())
+	cmd.AddCommand(newBenchScale(), newChaos(), newStall())
 	return cmd
 }
 
@@ -79,6 +79,13 @@ for --duration. With --server-pid the service's memory for each is shown.`,
 confirmed yet.`,
 		"  callboard bench fanin --users 100 --duration 5s",
 		bench.Config{Users: 100, Window: 16, Protocol: bench.Proto},
+	},
+	{
+		bench.FanOut, "One user sends to all others",
+		`One user sends to each of the others in turn, with --window messages that are not
+confirmed yet.`,
+		"  callboard bench fanout --users 1001 --window 256",
+		bench.Config{Users: 1001, Window: 256, Protocol: bench.Proto},
 	},
 	{
 		bench.Random, "Each message is for another user",

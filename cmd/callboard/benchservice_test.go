@@ -98,6 +98,8 @@ func TestBenchMeasuresAndChecks(t *testing.T) {
 		"durable, proto": {Workload: bench.Durable, Protocol: bench.Proto, Rate: 500},
 		"fanin, seed":    {Workload: bench.FanIn, Protocol: bench.Seed},
 		"fanin, proto":   {Workload: bench.FanIn, Protocol: bench.Proto},
+		"fanout, seed":   {Workload: bench.FanOut, Protocol: bench.Seed},
+		"fanout, proto":  {Workload: bench.FanOut, Protocol: bench.Proto, Rate: 500},
 		"random, seed":   {Workload: bench.Random, Protocol: bench.Seed, Rate: 500},
 		"random, proto":  {Workload: bench.Random, Protocol: bench.Proto, Rate: 500},
 		"long, json":     {Workload: bench.Random, Protocol: bench.JSON, Rate: 50, Size: bench.MaxSize},

@@ -1,6 +1,8 @@
 package main_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -81,6 +83,42 @@ func TestBranchOfAUserDownToItsSockets(t *testing.T) {
 	start(t, nil, "listen", "--as", "42", "--device", "phone", "--url", url).stderr.has(t, `listening as 42\n`)
 	out := call(t, caller, "tree", "show", "--user", "42")
 	if !regexp.MustCompile(`registry\n  shard \d+\n    user 42 +active +0 restarts.*\n      session 1 +delivering .* phone +callboard\.v1\.\w+ +127\.0\.0\.1:\d+`).MatchString(out) {
+		t.Errorf("%s", out)
+	}
+}
+
+// The load generator changes the number itself, and says what the users notice of it.
+func TestBenchScaleMeasuresEachMove(t *testing.T) {
+	_, url, caller := serveWithAdmin(t, "--store", "memory")
+	args := append([]string{"bench", "scale", "--url", url, "--users", "40", "--steps", "2,5,1", "--check", "--json",
+		"--duration", "200ms", "--warmup", "50ms"}, caller...)
+	bench := start(t, nil, args...)
+	bench.ends(0)
+	var got struct {
+		Stages []struct {
+			From, To, Moved int
+			Ratio           float64 `json:"throughput_ratio"`
+			P99Ratio        float64 `json:"p99_ratio"`
+			Messages        int
+		}
+		Check struct{ Confirmed, Seen int }
+	}
+	if err := json.Unmarshal([]byte(bench.stdout.String()), &got); err != nil {
+		t.Fatal(err)
+	}
+	var stages []string
+	moved := 0
+	for _, s := range got.Stages {
+		stages = append(stages, fmt.Sprintf("%d-%d", s.From, s.To))
+		if moves := s.From != s.To; moves != (s.Moved > 0) || moves && s.P99Ratio <= 0 || !moves && s.Messages == 0 {
+			t.Errorf("%+v", s)
+		}
+		moved += s.Moved
+	}
+	if want := "2-2 2-5 5-5 5-1 1-1"; strings.Join(stages, " ") != want || got.Check.Confirmed == 0 || got.Check.Seen < got.Check.Confirmed {
+		t.Errorf("%s, want %s; %+v", stages, want, got.Check)
+	}
+	if out := call(t, caller, "tree", "show"); !regexp.MustCompile(`\b1 shards`).MatchString(out) {
 		t.Errorf("%s", out)
 	}
 }

@@ -19,6 +19,7 @@ const (
 	Durable Workload = "durable" // pairs; every confirmation makes room for the next message
 	Idle    Workload = "idle"    // nobody sends
 	FanIn   Workload = "fanin"   // all but one send to that one
+	FanOut  Workload = "fanout"  // one sends to each of the others in turn
 	Random  Workload = "random"  // each message is for somebody else
 )
 
@@ -89,7 +90,7 @@ func (c *Config) validate() error {
 		least = 1
 	}
 	switch {
-	case !slices.Contains([]Workload{Relay, Durable, Idle, FanIn, Random}, c.Workload):
+	case !slices.Contains([]Workload{Relay, Durable, Idle, FanIn, FanOut, Random}, c.Workload):
 		return fmt.Errorf("there is no workload %q", c.Workload)
 	case c.Workload == Durable && !slices.Contains([]Protocol{Seed, JSON, Proto}, c.Protocol):
 		return fmt.Errorf("--protocol %q: give json or proto", c.Protocol)

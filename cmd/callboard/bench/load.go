@@ -40,6 +40,7 @@ type load struct {
 
 	over      atomic.Bool // nothing is sent any more
 	measuring atomic.Bool
+	stages    atomic.Pointer[[]*stage] // of Scale, oldest first
 	sent      atomic.Uint64
 	confirmed atomic.Uint64
 	refused   atomic.Uint64
@@ -138,6 +139,8 @@ func (l *load) receiver(sender int, number uint64) int {
 	switch l.config.Workload {
 	case FanIn:
 		return 0
+	case FanOut:
+		return 1 + int((number-1)%uint64(len(l.peers)-1))
 	case stalling:
 		others := len(l.peers) - l.senders
 		return l.senders + int((uint64(sender)+(number-1)*uint64(l.senders))%uint64(others))
@@ -162,6 +165,7 @@ func (l *load) mayStart(index int) int {
 	switch {
 	case l.config.Workload == Idle,
 		l.config.Workload == FanIn && index == 0,
+		l.config.Workload == FanOut && index > 0,
 		l.config.Workload == stalling && index >= l.senders,
 		l.bounce() && index%2 == 1:
 		return 0

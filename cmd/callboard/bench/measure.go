@@ -98,6 +98,8 @@ func (l *load) pace(ctx context.Context) {
 	switch l.config.Workload {
 	case FanIn:
 		first, senders = 1, senders-1
+	case FanOut:
+		senders = 1
 	case stalling:
 		senders = l.senders
 	}

@@ -215,9 +215,7 @@ func (p *peer) receive(m *protocol.Receive) {
 	}
 	l.ledger.See(p.index, m.Seq, s.sender, s.number)
 	l.received.Add(1)
-	if l.measuring.Load() {
-		l.toReceive.Record(l.now() - s.due)
-	}
+	l.took(s.due, l.now())
 	switch {
 	case l.bounce():
 		p.allow(1)
