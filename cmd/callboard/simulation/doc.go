@@ -7,7 +7,8 @@
 // Users with a phone, a tablet, a nameless program and two of the seed's dialect. They connect, with a
 // cursor of their own or without, again while the last connection is still there, and with their memory lost; they
 // send, under new ids, the same id again, an id that is taken, or none; they acknowledge late, stall,
-// are cut off, and close in order or not. The operator sends, looks, and closes sessions.
+// are cut off, and close in order or not. The operator sends, looks, closes sessions, and changes the number of
+// shards, whose users move one after another.
 //
 // Actors fail on any message, often enough to be parked, or on one message each time it comes, or take
 // their time over one; commits and reads panic. The disk returns EIO and

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"callboard/actors"
 )
 
 // How a run ends: all trouble stops, and after a while everything has to work.
@@ -161,6 +163,9 @@ func (r *run) empty() {
 	users := 0
 	for _, s := range tree.Shards {
 		users += s.Users
+	}
+	if state := r.node.system.Scaling(); state.Phase != actors.Settled || len(tree.Shards) != state.To {
+		r.breaks("all have gone, and the number of shards is still changing: %+v, there are %d", state, len(tree.Shards))
 	}
 	if tree.Gateway.Sessions != 0 || tree.Opened != tree.Ended || users != 0 || tree.Survived != 0 || tree.Journal.Trouble != nil {
 		r.breaks("all have gone, and the tree is %+v", tree)

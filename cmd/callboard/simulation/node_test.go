@@ -48,6 +48,14 @@ func (r *run) start(mem *vfs.MemFS) {
 	n.brittle = &brittle{Store: n.store, node: n}
 	c := r.config
 	c.Store, c.Log = n.brittle, r.slog
+	c.KeepShards = func(shards int) error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if !n.dead {
+			r.config.Shards = shards // of the next life
+		}
+		return nil
+	}
 	n.system, err = actors.New(c.WithFaults(n.brittle.fault, func(actor string, message any) {
 		r.mu.Lock()
 		defer r.mu.Unlock()

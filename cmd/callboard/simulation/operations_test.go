@@ -36,6 +36,7 @@ func operations() []operation {
 		{"close frame", 2, func(r *run) { r.anybody().closeFrame() }},
 		{"close as the operator", 3, closeAsOperator},
 		{"look", 2, look},
+		{"another number of shards", 4, rescale},
 
 		{"a user's actor fails", 7, func(r *run) { r.order(r.users[r.rng.IntN(len(r.users))], 10, 5) }},
 		{"a session's actor fails", 3, func(r *run) { r.order("gateway/", 20, 2) }},
@@ -168,6 +169,13 @@ func look(r *run) {
 		_, _ = n.system.LookUser(ctx, user)
 		_, _ = n.system.Describe(ctx)
 	})
+}
+
+// rescale changes the number of shards. While one change is under way another is refused.
+func rescale(r *run) {
+	shards := []int{1, 2, 3, 5, 8, 17, 64}[r.rng.IntN(7)]
+	r.say("the operator wants %d shards", shards)
+	r.ask(func(ctx context.Context, n *node) { _, _ = n.system.Scale(ctx, shards, "the operator") })
 }
 
 // quietTime ends all trouble for long enough that the service knows again what devices have.
