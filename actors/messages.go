@@ -176,6 +176,8 @@ type (
 	shardSettled struct{ failed uint64 }
 	// weigh is the registry's own clock: time to see whether another number is better.
 	weigh struct{}
+	// nextStep is the registry's own: it has rested, and a change goes on.
+	nextStep struct{}
 )
 
 // To a shard, when the number of shards changes.
@@ -290,6 +292,7 @@ var (
 	msgDepart       = &depart{}
 	msgPrepareMore  = &prepareMore{}
 	msgWeigh        = &weigh{}
+	msgNextStep     = &nextStep{}
 	msgProbe        = &probe{}
 	msgMovesDue     = &movesDue{}
 	msgDrained      = &drained{}

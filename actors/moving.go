@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"time"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"callboard/protocol"
@@ -28,6 +30,18 @@ type moving struct {
 	claims   []*claim            // that came before the turn they are about
 	asking   bool                // the registry waits for turned
 	known    protocol.UserID     // whose last shard has said that it has nothing; while its mail is replayed
+}
+
+// againAfter is how long a shard waits that has panicked.
+const againAfter = 100 * time.Millisecond
+
+// again tries once more what the registry waits for, when the shard has panicked over it: the
+// change goes on where it was, or else the log says ten times a second why it does not.
+func (s *shard) again(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *prepare, *prepareMore, *turn, *settle:
+		s.system.after(againAfter, ctx.Self(), msg)
+	}
 }
 
 // rescale is the part of handle that has to do with another number of shards.
@@ -79,22 +93,23 @@ func (s *shard) prepareMore(ctx actor.Context) {
 	if m == nil || m.prepared {
 		return
 	}
-	m.prepared = true
+	all := true
 	s.order.AscendGreaterOrEqual(&entry{id: m.seen}, func(e *entry) bool {
 		if looked++; looked > pageToPrepare {
-			m.prepared = false
+			all = false
 			return false
 		}
 		if e.id != m.seen {
-			m.seen = e.id
 			s.noteMover(e)
+			m.seen = e.id
 		}
 		return true
 	})
-	if !m.prepared {
+	if !all {
 		ctx.Send(ctx.Self(), msgPrepareMore)
 		return
 	}
+	m.prepared = true
 	ctx.Send(ctx.Parent(), &prepared{users: m.expected})
 }
 
@@ -118,7 +133,9 @@ func (s *shard) noteMover(e *entry) {
 // has been handled.
 func (s *shard) turn(ctx actor.Context, msg *turn) {
 	m := s.moving
-	m.ring, m.settled, m.moved = msg.ring, msg.settled, 0
+	if m.ring != msg.ring { // or else it is tried again
+		m.ring, m.settled, m.moved = msg.ring, msg.settled, 0
+	}
 	if s.number < len(m.from) {
 		for ; m.turned < msg.ring.bound; m.turned++ {
 			for _, e := range m.movers[m.turned] {

@@ -95,7 +95,7 @@ func (s *shard) succeed(ctx actor.Context, e *entry) {
 		s.tell(UserRecovered, e.id, "", "")
 	}
 	switch {
-	case len(e.sessions) == 0 && len(e.held) == 0:
+	case len(e.sessions) == 0 && len(e.held) == 0 && !s.suspect(e):
 		s.forget(ctx, e)
 	case e.moves:
 		e.state = active // where it arrives
@@ -103,6 +103,13 @@ func (s *shard) succeed(ctx actor.Context, e *entry) {
 	default:
 		s.start(ctx, e)
 	}
+}
+
+// suspect is whether a user's actor has failed lately: who is forgotten would begin anew, and never be
+// parked. The next actor leaves when it has been quiet, as any.
+func (s *shard) suspect(e *entry) bool {
+	return (e.state == recovering || e.state == fencing) &&
+		e.failures > 0 && s.system.now()-e.failedAt <= s.system.Intensity().Window
 }
 
 // forget lets go of a user who has neither a session nor mail.

@@ -308,7 +308,7 @@ func TestCrashOnAnyMessageLeavesTheUserReachable(t *testing.T) {
 					t.Errorf("bob got %v", got)
 				}
 				bob.hangUp()
-				time.Sleep(15 * time.Second)
+				time.Sleep(25 * time.Second)
 				if got := w.users(); got != 1 {
 					t.Errorf("%d users, want alice alone", got)
 				}

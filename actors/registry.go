@@ -45,6 +45,8 @@ func (r *registry) Receive(ctx actor.Context) {
 		r.scale(ctx, msg)
 	case *halt:
 		r.halt(ctx)
+	case *nextStep:
+		r.step(ctx)
 	case *weigh:
 		r.weigh(ctx)
 

@@ -20,13 +20,18 @@ import (
 // maxAway is about how many users are on the way at once.
 const maxAway = 256
 
+// Between two steps the registry rests half as long as the last one took, so that those who
+// are not on the way get a part of the processors; maxRest at most.
+const maxRest = 100 * time.Millisecond
+
 // rescaling is a change of the number that is under way.
 type rescaling struct {
 	from, to []road
-	all      []road // the more of the two
-	bound    uint32 // of the step at hand
-	width    uint32 // of a step, in slices
-	waits    int    // for so many answers
+	all      []road        // the more of the two
+	bound    uint32        // of the step at hand
+	width    uint32        // of a step, in slices
+	stepped  time.Duration // when the step at hand began, of System.now
+	waits    int           // for so many answers
 	state    Scaling
 	failed   []uint64 // by the shards that are given up
 }
@@ -97,6 +102,7 @@ func (r *registry) step(ctx actor.Context) {
 		r.halted(ctx)
 		return
 	}
+	s.stepped = r.system.now()
 	last := s.bound
 	s.bound = min(s.bound+s.width, ringSlices)
 	next := &ring{version: r.system.ring.Load().version + 1, shards: s.to, from: s.from, bound: s.bound}
@@ -118,13 +124,23 @@ func (r *registry) turned(ctx actor.Context, msg *turned) {
 	switch {
 	case !r.answered():
 	case s.bound < ringSlices:
-		r.step(ctx)
+		r.rest(ctx)
 	default:
 		s.state.Phase = Settling
 		r.publish()
 		r.system.ring.Store(&ring{version: r.system.ring.Load().version + 1, shards: s.to})
 		r.tellAll(ctx, &settle{shards: len(s.to)})
 	}
+}
+
+// rest lets the others on before the next step.
+func (r *registry) rest(ctx actor.Context) {
+	d := min((r.system.now()-r.scaling.stepped)/2, maxRest)
+	if d == 0 || r.halting {
+		r.step(ctx)
+		return
+	}
+	r.system.after(d, ctx.Self(), msgNextStep)
 }
 
 func (r *registry) settled(ctx actor.Context, msg *shardSettled) {

@@ -68,9 +68,17 @@ func newShard(system *System, number, shards int) *shard {
 
 // Receive implements actor.Actor.
 func (s *shard) Receive(ctx actor.Context) {
-	defer s.system.survive(ctx, "shard")
+	defer s.survive(ctx)
 	s.system.faultIn(s.name, ctx.Message())
 	s.handle(ctx)
+}
+
+// survive is System.survive, and does not leave the registry waiting. Call it deferred.
+func (s *shard) survive(ctx actor.Context) {
+	if reason := recover(); reason != nil {
+		s.system.survived(ctx, "shard", reason)
+		s.again(ctx)
+	}
 }
 
 // handle is Receive, also for messages that were put aside.

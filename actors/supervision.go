@@ -155,10 +155,13 @@ func (s *supervisor) HandleFailure(_ *actor.ActorSystem, by actor.Supervisor, ch
 // the message at hand is lost, and whoever waits for its answer is told.
 // Call it deferred.
 func (s *System) survive(ctx actor.Context, level string) {
-	reason := recover()
-	if reason == nil {
-		return
+	if reason := recover(); reason != nil {
+		s.survived(ctx, level, reason)
 	}
+}
+
+// survived is what survive does when there was a panic.
+func (s *System) survived(ctx actor.Context, level string, reason any) {
 	s.counts.survived.Add(1)
 	s.log.Error("actor survived a panic", slog.String("level", level), slog.String("actor", ctx.Self().GetId()),
 		slog.String("reason", fmt.Sprint(reason)), slog.String("message", kind(ctx.Message())),
