@@ -75,6 +75,10 @@ func (s *shard) absent(ctx actor.Context, msg *absent) {
 		return // the user has come all the same, before the question
 	}
 	s.remove(e)
+	if s.moving == nil { // the answer to the last claims may come when all is settled here
+		s.replay(ctx, e.held)
+		return
+	}
 	s.moving.known = msg.user
 	s.replay(ctx, e.held)
 	s.moving.known = ""

@@ -47,6 +47,34 @@ func TestShardThatPanicsWhileUsersMoveTriesAgain(t *testing.T) {
 	}
 }
 
+// The last shard may say that a user is absent when the new one has settled.
+func TestMailWaitsForAnAnswerThatComesAfterTheChange(t *testing.T) {
+	inBubble(t, Config{Shards: 1, MaxInFlight: 8}, func(w *world) {
+		ghost := mover(1, 2)
+		alice := w.connect("alice")
+		turns := 0
+		w.on(func(actor string, message any) {
+			switch message.(type) {
+			case *turned:
+				if turns++; turns == 2 {
+					alice.send(ghost, "1")
+				}
+			case *claim:
+				time.Sleep(time.Second)
+			}
+		})
+		w.begin(2)
+		time.Sleep(2 * time.Second)
+		w.settles(2)
+		if got := w.store.contents(ghost); !slices.Equal(got, []string{"1"}) {
+			t.Errorf("%s has %q", ghost, got)
+		}
+		if got := w.tree().Survived; got != 0 || alice.link.credits.Load() != 8 {
+			t.Errorf("%d panics, alice has %d credits of 8", got, alice.link.credits.Load())
+		}
+	})
+}
+
 // Nobody waits for a shard that has ended.
 func TestShardThatWasGivenUpRefusesWhatComesLate(t *testing.T) {
 	inBubble(t, Config{Shards: 2}, func(w *world) {
