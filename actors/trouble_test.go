@@ -65,6 +65,7 @@ func TestReadThatFailsIsTriedAgain(t *testing.T) {
 	inBubble(t, Config{PingInterval: time.Hour}, func(w *world) {
 		w.mail("bob", 10)
 		bob, seed := w.v1("bob", &protocol.Connect{Device: "phone", Window: 4}), w.connect("bob")
+		settled() // the seed's session has everything
 		w.store.hides(true)
 		bob.ack(4)
 		before, _ := w.store.calls()
