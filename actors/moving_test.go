@@ -102,7 +102,7 @@ func TestLimitOfEachShardFollowsTheNumber(t *testing.T) {
 			}
 			synctest.Wait()
 			for _, s := range w.tree().Shards {
-				if s.Users < want || s.Users > want+1 { // alice is let in in any case
+				if s.Users < want || s.Users > want+1 { // alice is always let in
 					t.Errorf("%s: shard %d has %d users, want %d", what, s.Number, s.Users, want)
 				}
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -56,7 +57,7 @@ func (l *load) enter() *stage {
 		stages = *before
 	}
 	next := &stage{from: l.now()}
-	stages = append(stages[:len(stages):len(stages)], next)
+	stages = append(slices.Clip(stages), next)
 	l.stages.Store(&stages)
 	return next
 }
@@ -70,8 +71,8 @@ func (l *load) took(due, now time.Duration) {
 	if stages == nil {
 		return
 	}
-	for i := len(*stages) - 1; i >= 0; i-- {
-		if s := (*stages)[i]; due >= s.from {
+	for _, s := range slices.Backward(*stages) {
+		if due >= s.from {
 			s.toReceive.Record(now - due)
 			return
 		}
