@@ -99,7 +99,7 @@ func (s *System) publish(e Event) {
 }
 
 // HitLimit counts that a limit has refused something, and tells those who watch. The limit
-// is one of those in limits.go; user, remote and reason may be empty.
+// is one of those in limitcodes.go; user, remote and reason may be empty.
 func (s *System) HitLimit(limit protocol.ErrorCode, user protocol.UserID, remote, reason string) {
 	s.counts.limits.add(limit)
 	if s.watched() {

@@ -125,6 +125,9 @@ func TestConnectionsThatSayNothingAreBounded(t *testing.T) {
 		if took := time.Since(began); took > 500*time.Millisecond {
 			t.Errorf("the excess was cut after %s", took)
 		}
+		if n := s.system.Metrics().Limits[actors.LimitPending]; n < 50 {
+			t.Errorf("%d are counted, and 50 were cut", n)
+		}
 		for _, p := range first {
 			must(t, p.Close())
 		}

@@ -68,6 +68,12 @@ func TestBlockedUserIsRefusedAtTheUpgrade(t *testing.T) {
 			t.Errorf("%q: %d %s", subprotocol, status, answer)
 		}
 	}
+	if m := s.server.Metrics(); m.Refused[protocol.CodeBlocked] != 3 || m.Upgraded != 1 {
+		t.Errorf("%d handshakes are counted, and %d blocked", m.Upgraded, m.Refused[protocol.CodeBlocked])
+	}
+	if m := s.server.Metrics(); m.BytesOut < 100 {
+		t.Errorf("%d bytes are counted, fewer than the answer to a handshake has", m.BytesOut)
+	}
 	s.connect("alice")
 	_, err = s.system.Unblock(t.Context(), "bob")
 	must(t, err)

@@ -13,6 +13,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/gorilla/websocket"
 
+	"callboard/actors"
 	"callboard/protocol"
 	"callboard/transport/admin/adminv1"
 )
@@ -125,6 +126,9 @@ func TestBroadcastsAreBoundedAndEndWithTheirCaller(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	n.admin.broadcasts.Add(-maxBroadcasts)
+	if got := n.system.Metrics().Limits[actors.LimitBroadcasts]; got != 1 {
+		t.Errorf("counted %d times", got)
+	}
 
 	ctx, leave := context.WithCancel(t.Context())
 	stream, err := n.as(operatorSecret).Broadcast(ctx, &adminv1.BroadcastRequest{Content: "x", Users: users, Id: "cut off"})

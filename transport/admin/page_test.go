@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"callboard/actors"
+	"callboard/protocol"
 	"callboard/transport/admin/adminv1"
 )
 
@@ -134,6 +136,35 @@ func TestRecorderEndsByItselfAndWithTheServer(t *testing.T) {
 	eventually(t, "the recorder has ended by itself", func() bool { return !running() })
 	if status, answer := n.page(adminSecret, http.MethodPost, recorderPath); status != http.StatusOK { // left to the end of the test
 		t.Errorf("%d %s", status, answer)
+	}
+}
+
+// Each count is under its own name and label.
+func TestMetricsAreUnderTheirLabels(t *testing.T) {
+	n := start(t, Config{})
+	for range 2 {
+		watch, err := n.system.Watch(actors.EventFilter{})
+		must(t, err)
+		t.Cleanup(watch.Stop)
+	}
+	trace, err := n.system.Trace("bob", false)
+	must(t, err)
+	defer trace.Stop()
+	for range 3 {
+		_, err := n.system.Send(t.Context(), &protocol.Send{Sender: "alice", Receiver: "bob", Content: "x", Id: "1"})
+		must(t, err)
+	}
+	_, metrics := n.page(viewerSecret, http.MethodGet, metricsPath)
+	for _, line := range []string{
+		`callboard_sends_total{result="kept"} 1`, `callboard_sends_total{result="repeated"} 2`,
+		`callboard_onlookers{kind="watch"} 2`, `callboard_onlookers{kind="trace"} 1`,
+		`callboard_onlookers_missed_total{kind="watch"} 0`, `callboard_onlookers_missed_total{kind="trace"} 0`,
+		`callboard_users 1`, `callboard_sessions_stalled 0`, `callboard_user_restarts_total{cause="failure"} 0`,
+		`callboard_limits_hit_total{limit="too_many_users"} 0`,
+	} {
+		if !strings.Contains(metrics, line+"\n") {
+			t.Errorf("no %s", line)
+		}
 	}
 }
 

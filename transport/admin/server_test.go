@@ -20,6 +20,7 @@ import (
 	"connectrpc.com/grpcreflect"
 	"github.com/gorilla/websocket"
 
+	"callboard/actors"
 	"callboard/transport/admin/adminv1"
 	"callboard/transport/admin/healthv1"
 )
@@ -190,6 +191,9 @@ func TestConnectionsAreBounded(t *testing.T) {
 	must(t, third.SetReadDeadline(time.Now().Add(patience)))
 	if _, err := third.Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
 		t.Errorf("the third was not closed: %v", err)
+	}
+	if got := n.system.Metrics().Limits[actors.LimitAdminConnections]; got != 1 {
+		t.Errorf("counted %d times", got)
 	}
 	for _, c := range held {
 		c.Close()
