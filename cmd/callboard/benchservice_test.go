@@ -72,6 +72,9 @@ func TestChaosFindsWhatAServiceForgets(t *testing.T) {
 // here, 80 MB more of it make memory grow by much less. The whole measurement is
 // callboard bench stall, a minute long.
 func TestStalledDevicesCostDiskNotMemory(t *testing.T) {
+	if underRace {
+		t.Skip("it measures the memory of a process that is built without the race detector, and beside busy tests it does not fill its memtables in time")
+	}
 	const size = 4000
 	result, err := bench.Stall(t.Context(), bench.StallConfig{
 		Program: binary, Args: []string{"--store-cache", "4"}, Users: 200, Senders: 4, Rate: 20, Size: size,
