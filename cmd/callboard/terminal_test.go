@@ -89,11 +89,16 @@ func (term *terminal) hides(pattern string) {
 	term.waitFor(func(screen string) bool { return !expression.MatchString(screen) }, "the end of "+pattern)
 }
 
-// ends waits for the end of the program and checks its exit status.
+// ends waits for the end of the program and checks its exit status, which tmux learns a moment
+// later than that the terminal was let go.
 func (term *terminal) ends(status string) {
 	term.t.Helper()
-	term.waitFor(func(string) bool { return term.tmux("display-message", "-p", "#{pane_dead}") == "1\n" }, "the end of the program")
-	if got := strings.TrimSpace(term.tmux("display-message", "-p", "#{pane_dead_status}")); got != status {
+	got := ""
+	term.waitFor(func(string) bool {
+		got = strings.TrimSpace(term.tmux("display-message", "-p", "#{pane_dead_status}"))
+		return got != ""
+	}, "the end of the program")
+	if got != status {
 		term.t.Errorf("exit status %s, want %s", got, status)
 	}
 }
