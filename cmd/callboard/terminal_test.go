@@ -14,6 +14,7 @@ import (
 type terminal struct {
 	t      *testing.T
 	socket string
+	status string // the file that gets the exit status
 }
 
 // inTerminal starts the binary in a terminal of 80 columns and 24 lines.
@@ -27,8 +28,10 @@ func inTerminal(t *testing.T, args ...string) *terminal {
 	if err := os.WriteFile(config, []byte("set -g remain-on-exit on\nset -g status off\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	term := &terminal{t, filepath.Join(folder, "s")}
-	term.tmux(append([]string{"-f", config, "new-session", "-d", "-x", "80", "-y", "24", "--", binary}, args...)...)
+	term := &terminal{t, filepath.Join(folder, "s"), filepath.Join(folder, "status")}
+	// The shell keeps the exit status, which tmux now and then does not learn.
+	keeping := `trap : INT; file=$0; "$@"; echo $? >"$file.new"; mv "$file.new" "$file"`
+	term.tmux(append([]string{"-f", config, "new-session", "-d", "-x", "80", "-y", "24", "--", "sh", "-c", keeping, term.status, binary}, args...)...)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the screen of callboard %s:\n%s", strings.Join(args, " "), term.screen())
@@ -89,16 +92,16 @@ func (term *terminal) hides(pattern string) {
 	term.waitFor(func(screen string) bool { return !expression.MatchString(screen) }, "the end of "+pattern)
 }
 
-// ends waits for the end of the program and checks its exit status, which tmux learns a moment
-// later than that the terminal was let go.
+// ends waits for the end of the program and checks its exit status.
 func (term *terminal) ends(status string) {
 	term.t.Helper()
-	got := ""
+	var got []byte
 	term.waitFor(func(string) bool {
-		got = strings.TrimSpace(term.tmux("display-message", "-p", "#{pane_dead_status}"))
-		return got != ""
+		var err error
+		got, err = os.ReadFile(term.status)
+		return err == nil
 	}, "the end of the program")
-	if got != status {
+	if strings.TrimSpace(string(got)) != status {
 		term.t.Errorf("exit status %s, want %s", got, status)
 	}
 }
