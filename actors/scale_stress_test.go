@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,7 +30,8 @@ func TestOrderOfASenderHoldsWhileUsersMove(t *testing.T) {
 	})
 }
 
-func hurry(t *testing.T, store inbox.Store, each int) {
+// hurry has every user send at least so many messages, and go on until enough users have moved.
+func hurry(t *testing.T, store inbox.Store, least int) {
 	t.Helper()
 	const users = 12
 	system, err := New(Config{Store: store, Shards: 3, MaxInFlight: 16, PingInterval: time.Hour, hooks: hooks{maxAway: 2}})
@@ -52,7 +54,8 @@ func hurry(t *testing.T, store inbox.Store, each int) {
 
 	stop := make(chan struct{})
 	var scaling, sending sync.WaitGroup
-	moved := 0
+	var moved atomic.Int64
+	sent := make([]int, users)
 	scaling.Go(func() {
 		for n := 0; ; n++ {
 			select {
@@ -64,13 +67,16 @@ func hurry(t *testing.T, store inbox.Store, each int) {
 			for system.Scaling().Phase != Settled {
 				time.Sleep(50 * time.Microsecond)
 			}
-			moved += system.Scaling().Moved
+			moved.Add(int64(system.Scaling().Moved))
 		}
 	})
 	for i, link := range links {
 		sending.Go(func() { // the reader of the link
 			acked := 0
-			for n := range each {
+			for n := 0; n < least || moved.Load() < users; n++ {
+				if n >= least {
+					time.Sleep(time.Millisecond)
+				}
 				next := link.Next()
 				next.Receiver, next.Content = name((i+n)%users), fmt.Sprintf("%d %d", i, n)
 				if i%3 != 0 {
@@ -80,6 +86,7 @@ func hurry(t *testing.T, store inbox.Store, each int) {
 					t.Errorf("the session of %s has ended", name(i))
 					return
 				}
+				sent[i]++
 				if i%3 != 0 && n%8 == 0 {
 					if got := of[*protocol.Receive](conns[i]); len(got) > acked {
 						acked = len(got)
@@ -90,7 +97,10 @@ func hurry(t *testing.T, store inbox.Store, each int) {
 		})
 	}
 	sending.Wait()
-	want := users * each
+	want := 0
+	for _, n := range sent {
+		want += n
+	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		got := 0
 		for i, conn := range conns {
@@ -111,12 +121,12 @@ func hurry(t *testing.T, store inbox.Store, each int) {
 	}
 	close(stop)
 	scaling.Wait()
-	if moved < users {
-		t.Errorf("only %d moves: the test has shown little", moved)
+	if moved.Load() < users {
+		t.Errorf("only %d moves: the test has shown little", moved.Load())
 	}
-	t.Logf("%d messages, %d moves", want, moved)
+	t.Logf("%d messages, %d moves", want, moved.Load())
 	for i, conn := range conns {
-		inOrder(t, i, users, each, conn)
+		inOrder(t, i, sent, conn)
 		for _, e := range of[*protocol.Error](conn) {
 			t.Errorf("%s was refused: %v", name(i), e)
 		}
@@ -135,8 +145,9 @@ func hurry(t *testing.T, store inbox.Store, each int) {
 }
 
 // inOrder checks what one user got.
-func inOrder(t *testing.T, user, users, each int, conn *fakeConn) {
+func inOrder(t *testing.T, user int, sent []int, conn *fakeConn) {
 	t.Helper()
+	users := len(sent)
 	next := make(map[int]int) // the number that is next, by sender
 	for i := range users {
 		next[i] = (user - i + users) % users
@@ -156,7 +167,7 @@ func inOrder(t *testing.T, user, users, each int, conn *fakeConn) {
 		next[from] += users
 	}
 	for from, n := range next {
-		if n < each {
+		if n < sent[from] {
 			t.Errorf("%s did not get message %d of %s", name(user), n, name(from))
 		}
 	}
