@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"callboard/cmd/callboard/top"
 )
 
 func TestTableAlignsWhatIsSeen(t *testing.T) {
@@ -39,7 +41,7 @@ func TestTimesAndSizesAreForPeople(t *testing.T) {
 		0: "0s", -time.Second: "0s", 1500 * time.Millisecond: "1s", 3*time.Minute + 12*time.Second: "3m12s",
 		5*time.Hour + 3*time.Minute: "5h03m", 75 * time.Hour: "3d3h",
 	} {
-		if got := span(d); got != want {
+		if got := top.Span(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
 		}
 	}

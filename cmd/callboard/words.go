@@ -1,10 +1,11 @@
 package main
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"callboard/cmd/callboard/top"
 )
 
 // What numbers are for people. Programs ask for json or yaml, and get them as they are.
@@ -14,19 +15,7 @@ func since(ms int64) string {
 	if ms == 0 {
 		return "-"
 	}
-	return span(time.Since(time.UnixMilli(ms)))
-}
-
-// span is a time, with the two units that matter.
-func span(d time.Duration) string {
-	d = max(0, d).Truncate(time.Second)
-	switch {
-	case d >= 48*time.Hour:
-		return fmt.Sprintf("%dd%dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
-	case d >= time.Hour:
-		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
-	}
-	return d.String()
+	return top.Span(time.Since(time.UnixMilli(ms)))
 }
 
 // moment is a time in milliseconds, as the log has it, and how long ago or ahead it is.
@@ -36,7 +25,7 @@ func moment(ms int64) string {
 	}
 	at := time.UnixMilli(ms)
 	if ahead := time.Until(at); ahead > 0 {
-		return at.UTC().Format(time.RFC3339) + " (in " + span(ahead) + ")"
+		return at.UTC().Format(time.RFC3339) + " (in " + top.Span(ahead) + ")"
 	}
 	return at.UTC().Format(time.RFC3339) + " (" + since(ms) + " ago)"
 }

@@ -15,11 +15,9 @@ func (s *Server) ListDeadletters(ctx context.Context, request *adminv1.ListDeadl
 	if err != nil {
 		return nil, err
 	}
-	var after uint64
-	if request.PageToken != "" {
-		if after, err = strconv.ParseUint(request.PageToken, 10, 64); err != nil {
-			return nil, invalidToken()
-		}
+	after, err := pageAfter(request.PageToken)
+	if err != nil {
+		return nil, err
 	}
 	letters, more, all, err := s.system.ListDeadletters(ctx, after, size)
 	if err != nil {

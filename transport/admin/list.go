@@ -27,6 +27,18 @@ func invalidToken() error {
 	return invalid("page_token", "this service never gave it", "begin again without one")
 }
 
+// pageAfter reads the token of lists that go by a number: the last one of the page before.
+func pageAfter(token string) (uint64, error) {
+	if token == "" {
+		return 0, nil
+	}
+	after, err := strconv.ParseUint(token, 10, 64)
+	if err != nil {
+		return 0, invalidToken()
+	}
+	return after, nil
+}
+
 // ListUsers implements adminv1.AdminServiceHandler.
 func (s *Server) ListUsers(ctx context.Context, request *adminv1.ListUsersRequest) (*adminv1.ListUsersResponse, error) {
 	size, err := pageSize(request.PageSize)
@@ -64,11 +76,9 @@ func (s *Server) ListSessions(ctx context.Context, request *adminv1.ListSessions
 	if err != nil {
 		return nil, err
 	}
-	var after uint64
-	if request.PageToken != "" {
-		if after, err = strconv.ParseUint(request.PageToken, 10, 64); err != nil {
-			return nil, invalidToken()
-		}
+	after, err := pageAfter(request.PageToken)
+	if err != nil {
+		return nil, err
 	}
 	var sessions []actors.SessionInfo
 	var more bool

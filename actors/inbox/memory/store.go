@@ -20,8 +20,8 @@ type Store struct {
 	bytes  atomic.Int64 // what everything costs; at most config.MaxBytes
 	shards [shardCount]shard
 
-	blocked blocklist
-	dead    deadletters
+	blocked shelf[protocol.UserID, inbox.Block]
+	dead    shelf[uint64, inbox.Deadletter]
 }
 
 var _ inbox.Store = (*Store)(nil)
@@ -62,12 +62,8 @@ func (s *Store) Close() error {
 		shard.recent = recency{}
 		shard.Unlock()
 	}
-	s.blocked.Lock()
-	defer s.blocked.Unlock()
-	s.blocked.blocks = nil
-	s.dead.Lock()
-	defer s.dead.Unlock()
-	s.dead.letters = nil
+	s.blocked.close()
+	s.dead.close()
 	return nil
 }
 

@@ -2,7 +2,6 @@ package pebble
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -56,18 +55,13 @@ func (s *Store) change(fill func(*pebble.Batch) error) error {
 		_ = b.Close() // nothing of it was applied
 		return err
 	}
-	err := s.db.Apply(b, pebble.Sync)
-	if err == nil {
-		err = s.db.broken() // to Pebble it was a success
-	}
+	err := s.db.write(b)
 	if err != nil {
 		s.open.Lock()
 		defer s.open.Unlock()
 		s.unsure = true
-		return refine(err)
 	}
-	_ = b.Close() // gives its memory back; it cannot fail
-	return nil
+	return err
 }
 
 // Blocks implements inbox.Blocklist.
@@ -75,10 +69,7 @@ func (s *Store) Blocks(after protocol.UserID, limit int) (found []*inbox.Block, 
 	if limit <= 0 {
 		return nil, nil
 	}
-	err = s.readingAnyway(func(db *database) error {
-		if err := s.doubtful(db); err != nil {
-			return err
-		}
+	err = s.readingSure(func(db *database) error {
 		return db.blocks(after, func(user protocol.UserID, value []byte) (bool, error) {
 			block, err := decodeBlock(user, value)
 			if err != nil {
@@ -94,36 +85,22 @@ func (s *Store) Blocks(after protocol.UserID, limit int) (found []*inbox.Block, 
 	return found, nil
 }
 
-// doubtful is why nobody can say what became of a change. The caller holds open.
-func (s *Store) doubtful(db *database) error {
-	if !s.unsure {
-		return nil
-	}
-	return fmt.Errorf("a change failed, and what became of it is not known yet: %w", refine(db.broken()))
+// readingSure calls read while the database stays open and it is known what became of every
+// change.
+func (s *Store) readingSure(read func(*database) error) error {
+	return s.readingAnyway(func(db *database) error {
+		if s.unsure {
+			return fmt.Errorf("a change failed, and what became of it is not known yet: %w", refine(db.broken()))
+		}
+		return read(db)
+	})
 }
 
 // blocks calls do for the blocks of users behind one, until it returns false.
 func (d *database) blocks(after protocol.UserID, do func(user protocol.UserID, value []byte) (bool, error)) error {
-	iter, err := d.NewIter(&pebble.IterOptions{
-		LowerBound: append(appendBlockKey(nil, after), 0),
-		UpperBound: []byte{blockEnd},
+	return d.scan(append(appendBlockKey(nil, after), 0), []byte{blockEnd}, func(key, value []byte) (bool, error) {
+		return do(protocol.UserID(key[1:]), value)
 	})
-	if err != nil {
-		return err
-	}
-	err = func() error {
-		for ok := iter.First(); ok; ok = iter.Next() {
-			value, err := iter.ValueAndErr()
-			if err != nil {
-				return err
-			}
-			if more, err := do(protocol.UserID(iter.Key()[1:]), value); err != nil || !more {
-				return err
-			}
-		}
-		return iter.Error()
-	}()
-	return errors.Join(err, iter.Close())
 }
 
 // blockVersion is the first byte of a block's value. At, until and the length of by

@@ -43,16 +43,11 @@ func (s *Store) apply(batch *inbox.Batch) error {
 	}
 	s.flight.begin(batch)
 	defer s.flight.end()
-	err := s.db.Apply(b, pebble.Sync)
-	if err == nil {
-		err = s.db.broken() // to Pebble it was a success
-	}
+	err := s.db.write(b)
 	if err != nil {
 		s.doubtAll(batch)
-		return refine(err)
 	}
-	_ = b.Close() // gives its memory back; it cannot fail
-	return nil
+	return err
 }
 
 // encode puts a batch into one of Pebble's. The caller holds commit.

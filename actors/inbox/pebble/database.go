@@ -53,6 +53,42 @@ func (d *database) broken() error {
 	return nil
 }
 
+// write applies a batch, and returns when it is on the disk. After an error nobody knows
+// whether it is.
+func (d *database) write(b *pebble.Batch) error {
+	err := d.Apply(b, pebble.Sync)
+	if err == nil {
+		err = d.broken() // to Pebble it was a success
+	}
+	if err != nil {
+		return refine(err)
+	}
+	_ = b.Close() // gives its memory back; it cannot fail
+	return nil
+}
+
+// scan calls do for the keys from lower up to, but without, upper, until it returns false. Key
+// and value are lent to it.
+func (d *database) scan(lower, upper []byte, do func(key, value []byte) (more bool, err error)) error {
+	iter, err := d.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return err
+	}
+	err = func() error {
+		for ok := iter.First(); ok; ok = iter.Next() {
+			value, err := iter.ValueAndErr()
+			if err != nil {
+				return err
+			}
+			if more, err := do(iter.Key(), value); err != nil || !more {
+				return err
+			}
+		}
+		return iter.Error()
+	}()
+	return errors.Join(err, iter.Close())
+}
+
 // close closes the database. Nobody may be reading.
 func (d *database) close() error {
 	d.fence.end()

@@ -2,7 +2,6 @@ package pebble
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -50,10 +49,7 @@ func (s *Store) Deadletters(after uint64, limit int) (found []*inbox.Deadletter,
 	if limit <= 0 || after+1 == 0 {
 		return nil, nil
 	}
-	err = s.readingAnyway(func(db *database) error {
-		if err := s.doubtful(db); err != nil {
-			return err
-		}
+	err = s.readingSure(func(db *database) error {
 		return db.letters(after+1, func(key, value []byte) (bool, error) {
 			letter, err := decodeLetter(key, value)
 			if err != nil {
@@ -71,23 +67,7 @@ func (s *Store) Deadletters(after uint64, limit int) (found []*inbox.Deadletter,
 
 // letters calls do for the messages set aside from a number on, until it returns false.
 func (d *database) letters(from uint64, do func(key, value []byte) (bool, error)) error {
-	iter, err := d.NewIter(&pebble.IterOptions{LowerBound: appendLetterKey(nil, from), UpperBound: []byte{letterEnd}})
-	if err != nil {
-		return err
-	}
-	err = func() error {
-		for ok := iter.First(); ok; ok = iter.Next() {
-			value, err := iter.ValueAndErr()
-			if err != nil {
-				return err
-			}
-			if more, err := do(iter.Key(), value); err != nil || !more {
-				return err
-			}
-		}
-		return iter.Error()
-	}()
-	return errors.Join(err, iter.Close())
+	return d.scan(appendLetterKey(nil, from), []byte{letterEnd}, do)
 }
 
 // letterVersion is the first byte of the value of a message that was set aside. At and

@@ -1,7 +1,6 @@
 package pebble
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 
@@ -117,28 +116,11 @@ func (s *Store) deleteEntries(b *pebble.Batch, user protocol.UserID, first, last
 
 // entries calls do for the entries from a number on, until it returns false.
 func (d *database) entries(user protocol.UserID, from uint64, do func(seq uint64, value []byte) (bool, error)) error {
-	iter, err := d.NewIter(&pebble.IterOptions{
-		LowerBound: appendEntryKey(nil, user, from),
-		UpperBound: appendPrefix(nil, user, lastKind),
-	})
-	if err != nil {
-		return err
-	}
-	err = func() error {
-		for ok := iter.First(); ok; ok = iter.Next() {
-			seq, err := seqOf(iter.Key()[prefixBytes-1+len(user):])
-			if err != nil {
-				return err
-			}
-			value, err := iter.ValueAndErr()
-			if err != nil {
-				return err
-			}
-			if more, err := do(seq, value); err != nil || !more {
-				return err
-			}
+	return d.scan(appendEntryKey(nil, user, from), appendPrefix(nil, user, lastKind), func(key, value []byte) (bool, error) {
+		seq, err := seqOf(key[prefixBytes-1+len(user):])
+		if err != nil {
+			return false, err
 		}
-		return iter.Error()
-	}()
-	return errors.Join(err, iter.Close())
+		return do(seq, value)
+	})
 }

@@ -63,6 +63,20 @@ func Run(ctx context.Context, config Config) (*Result, error) {
 	if err := config.validate(); err != nil {
 		return nil, &ConfigError{err}
 	}
+	l, err := openLoad(config)
+	if err != nil {
+		return nil, err
+	}
+	defer l.hangUp()
+	result, err := l.measure(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return result, l.cutOff()
+}
+
+// openLoad makes a load that the machine has files and addresses for.
+func openLoad(config Config) (*load, error) {
 	if err := needFiles(config.Users); err != nil {
 		return nil, err
 	}
@@ -70,16 +84,15 @@ func Run(ctx context.Context, config Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := newLoad(config, source)
-	defer l.hangUp()
-	result, err := l.measure(ctx)
-	if err != nil {
-		return nil, err
-	}
+	return newLoad(config, source), nil
+}
+
+// cutOff is an error if connections were lost.
+func (l *load) cutOff() error {
 	if n := l.lost.Load(); n > 0 {
-		err = fmt.Errorf("%d of %d connections were lost, the first: %w", n, len(l.peers), l.firstError())
+		return fmt.Errorf("%d of %d connections were lost, the first: %w", n, len(l.peers), l.firstError())
 	}
-	return result, err
+	return nil
 }
 
 func newLoad(config Config, source *source) *load {

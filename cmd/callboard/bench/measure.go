@@ -54,13 +54,20 @@ func (l *load) measure(ctx context.Context) (*Result, error) {
 	result := l.result(before, from, to, connecting)
 	if l.ledger != nil {
 		l.settle(ctx)
+	}
+	result.Check, result.Errors = l.outcome()
+	return result, nil
+}
+
+// outcome is what the checker says, if it was asked for, and what was refused, by code.
+func (l *load) outcome() (check *Check, errors map[string]uint64) {
+	if l.ledger != nil {
 		verdict := l.verdict()
-		result.Check = &verdict
+		check = &verdict
 	}
 	l.mu.Lock()
-	result.Errors = maps.Clone(l.errors)
-	l.mu.Unlock()
-	return result, nil
+	defer l.mu.Unlock()
+	return check, maps.Clone(l.errors)
 }
 
 // start lets the peers send. What it returns ends the pacing, and may be called again.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 )
@@ -86,20 +85,17 @@ func Scale(ctx context.Context, config ScaleConfig) (*ScaleResult, error) {
 	if err := config.validate(); err != nil {
 		return nil, &ConfigError{err}
 	}
-	if err := needFiles(config.Users); err != nil {
-		return nil, err
-	}
-	source, err := newSource(config.URL, config.Users)
+	load, err := openLoad(config.Config)
 	if err != nil {
 		return nil, err
 	}
-	s := &scaler{newLoad(config.Config, source), config}
+	s := &scaler{load, config}
 	defer s.hangUp()
 	result, err := s.all(ctx)
-	if n := s.lost.Load(); n > 0 && err == nil {
-		err = fmt.Errorf("%d of %d connections were lost, the first: %w", n, len(s.peers), s.firstError())
+	if err != nil {
+		return nil, err
 	}
-	return result, err
+	return result, s.cutOff()
 }
 
 // A scaler is a run of Scale.
@@ -134,13 +130,7 @@ func (s *scaler) all(ctx context.Context) (*ScaleResult, error) {
 		r.Stages[i].SendToReceive = h.Latency()
 	}
 	r.compare()
-	if s.ledger != nil {
-		verdict := s.verdict()
-		r.Check = &verdict
-	}
-	s.mu.Lock()
-	r.Errors = maps.Clone(s.errors)
-	s.mu.Unlock()
+	r.Check, r.Errors = s.outcome()
 	return r, nil
 }
 

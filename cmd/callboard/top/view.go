@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
@@ -70,7 +71,7 @@ func (m *model) head() []string {
 	if s.Draining {
 		how += moodStyles[odd].Render("  draining")
 	}
-	title += "  up " + span(l.AtMs-s.StartedMs) + "  " + how
+	title += "  up " + Span(time.Duration(l.AtMs-s.StartedMs)*time.Millisecond) + "  " + how
 	return []string{
 		title,
 		m.connection(""),

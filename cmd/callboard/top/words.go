@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// span is a time in milliseconds, with the two units that matter.
-func span(ms int64) string {
-	d := (time.Duration(max(0, ms)) * time.Millisecond).Truncate(time.Second)
+// Span is a time for people, with the two units that matter.
+func Span(d time.Duration) string {
+	d = max(0, d).Truncate(time.Second)
 	switch {
 	case d >= 48*time.Hour:
 		return fmt.Sprintf("%dd%dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
