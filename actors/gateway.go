@@ -74,6 +74,8 @@ func (g *gateway) Receive(ctx actor.Context) {
 		g.open(ctx, msg)
 	case *drain:
 		g.drain(ctx, msg)
+	case *closeTokens:
+		g.closeTokens(ctx, msg)
 	case *listSessions:
 		answer(ctx, g.page(msg))
 	case *describeGateway:

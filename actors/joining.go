@@ -92,11 +92,14 @@ func (s *session) ackAgain() {
 	}
 }
 
+// name is the session's, for logs and operators.
+func (s *session) name() string { return strconv.FormatUint(s.number, 10) }
+
 // welcome is the CONNECT that answers the client's.
 func (s *session) welcome(msg *attached) *protocol.Connect {
 	config := &s.link.system.config
 	return &protocol.Connect{
-		User: string(s.link.user), Device: s.hello.Device, Session: strconv.FormatUint(s.number, 10),
+		User: string(s.link.user), Device: s.hello.Device, Session: s.name(),
 		Cursor: &msg.cursor, Epoch: msg.epoch, Head: msg.head, Gap: msg.gap, Window: uint32(s.attach().window),
 		Limits: &protocol.Limits{
 			FrameBytes: protocol.MaxFrameBytes, ContentBytes: protocol.MaxContentBytes, WindowBytes: protocol.MaxWindowBytes,

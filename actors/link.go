@@ -27,6 +27,9 @@ type Link struct {
 	written atomic.Uint64 // V1: the newest RECEIVE that the session has written
 	acked   atomic.Uint64 // V1: the client has everything up to here
 
+	token   atomic.Uint64 // names the client's token for CloseTokens; 0: none that could be revoked
+	expires atomic.Uint32 // when the session ends for want of a new token, in seconds of System.now; 0: never
+
 	credits   atomic.Int32  // below zero: the reader waits for a credit
 	ended     atomic.Bool   // the session has ended: nothing is passed on any more
 	heard     atomic.Bool   // something came from the peer since the last heartbeat

@@ -24,6 +24,8 @@ type (
 	// drain asks to close all sessions, evenly over the time given, and to open
 	// no more. The answer is drained.
 	drain struct{ over time.Duration }
+	// closeTokens asks to close the sessions of revoked tokens. The answer is closed.
+	closeTokens struct{ revoked func(token uint64) bool }
 	// beat is the gateway's own clock: the next slot of sessions is due.
 	beat struct{}
 	// drainNext is the gateway's own clock while it drains.
@@ -79,6 +81,8 @@ type (
 	// peerGone is the reader's last: nothing more comes from the peer. A code
 	// other than zero is the one of the peer's close frame.
 	peerGone struct{ code protocol.CloseCode }
+	// renewed is the reader's: the client has shown a new token, which counts.
+	renewed struct{}
 	// flushed is the Conn's: what a Flush had left is written, or has failed.
 	flushed struct{ err error }
 	// closeExpired is the session's own clock: the peer did not answer the close
@@ -286,6 +290,7 @@ var (
 	msgReattach     = &reattach{}
 	msgAckDue       = &ackDue{}
 	msgConnectDue   = &connectDue{}
+	msgRenewed      = &renewed{}
 	msgRetry        = &retry{}
 	msgReadDue      = &readDue{}
 	msgWrapUp       = &wrapUp{}

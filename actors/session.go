@@ -119,6 +119,8 @@ func (s *session) Receive(ctx actor.Context) {
 		s.heartbeat()
 	case *describeSession:
 		s.describe(ctx)
+	case *renewed:
+		s.renewed()
 	case *ackDue:
 		s.ackDue()
 	case *connectDue:
@@ -268,7 +270,8 @@ func (s *session) wrote(waiting int) {
 	}
 }
 
-// heartbeat pings the peer, unless it has left too many pings unanswered.
+// heartbeat pings the peer, unless it has left too many pings unanswered or has been let
+// in for no longer.
 func (s *session) heartbeat() {
 	switch s.state {
 	case greeting, attaching:
@@ -277,6 +280,10 @@ func (s *session) heartbeat() {
 		}
 		return
 	case closing, ended:
+		return
+	}
+	if s.overdue() {
+		s.close(closeTokenExpired)
 		return
 	}
 	if s.link.heard.Swap(false) || !s.pinged {

@@ -7,7 +7,7 @@ import "strconv"
 type CloseCode uint16
 
 // The codes of RFC 6455, 7.4.1, that Callboard uses, 1013 of the IANA registry,
-// and five of its own from the range for applications.
+// and seven of its own from the range for applications.
 const (
 	CloseNormal          CloseCode = 1000
 	CloseGoingAway       CloseCode = 1001
@@ -24,6 +24,8 @@ const (
 	CloseByOperator       CloseCode = 4003
 	CloseReplaced         CloseCode = 4004
 	CloseBlocked          CloseCode = 4005
+	CloseUnauthorized     CloseCode = 4006
+	CloseTokenExpired     CloseCode = 4007
 )
 
 // Valid reports whether a peer may put the code into a close frame: the

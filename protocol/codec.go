@@ -8,6 +8,10 @@ const (
 
 	// SubprotocolPrefix is what the names of all versions and codecs begin with.
 	SubprotocolPrefix = "callboard."
+
+	// SubprotocolToken is what an offer begins with that is no subprotocol but a token:
+	// a page in a browser has no other place for one. It is never chosen.
+	SubprotocolToken = "callboard.token."
 )
 
 // A Codec is one of the forms that messages have on the wire. JSON and Proto say the

@@ -32,6 +32,7 @@ const (
 	CodeTooManySessions    ErrorCode = "too_many_sessions"
 	CodeTooManyDevices     ErrorCode = "too_many_devices"
 	CodeUnknownSubprotocol ErrorCode = "unknown_subprotocol"
+	CodeUserMismatch       ErrorCode = "user_mismatch"
 
 	CodeNormal           ErrorCode = "normal"
 	CodeDraining         ErrorCode = "draining"
@@ -45,6 +46,8 @@ const (
 	CodeClosedByOperator ErrorCode = "closed_by_operator"
 	CodeReplaced         ErrorCode = "replaced"
 	CodeBlocked          ErrorCode = "blocked"
+	CodeUnauthorized     ErrorCode = "unauthorized"
+	CodeTokenExpired     ErrorCode = "token_expired"
 )
 
 // A CodeRow explains one code: what it means, and what a client does about it.
@@ -174,6 +177,11 @@ var codes = [...]CodeRow{
 		Meaning: "The client asked for a version of the protocol that the server does not speak.",
 		Action:  "Offer callboard.v1.json or callboard.v1.proto.",
 	},
+	{
+		Code:    CodeUserMismatch,
+		Meaning: "The token is for another user than the path names, or than the session is of.",
+		Action:  "Connect as the user whom the token is for, or to /ws, and renew a session with a token for its user.",
+	},
 
 	// Reasons of a close.
 	{
@@ -250,5 +258,18 @@ var codes = [...]CodeRow{
 		Close:   CloseBlocked,
 		Meaning: "An operator has blocked the user: its sessions are closed, and a handshake is refused.",
 		Action:  "Ask the operator.",
+	},
+	{
+		Code:    CodeUnauthorized,
+		Close:   CloseUnauthorized,
+		Meaning: "There is no token, or none that holds: forged, revoked, of an issuer or for an audience that the service does not take.",
+		Action:  "Sign in, and connect with the token that was issued then.",
+	},
+	{
+		Code:      CodeTokenExpired,
+		Close:     CloseTokenExpired,
+		Reconnect: true,
+		Meaning:   "The token has expired, and no new one came within the grace.",
+		Action:    "Get a new token, and connect again with it.",
 	},
 }

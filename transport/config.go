@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"callboard/protocol"
+	"callboard/transport/identity"
 )
 
 // Config says how a Server serves. Zero values take the default.
@@ -29,6 +30,21 @@ type Config struct {
 	// TLS is for listeners whose connections are encrypted; its NextProtos are http/1.1, for
 	// WebSockets begin with that. Default: they are not.
 	TLS *tls.Config
+
+	// Identity verifies the tokens of those who connect. Default: nobody has to prove who
+	// they are, and the path says it.
+	Identity *identity.Verifier
+
+	// TokenGrace is how long a session goes on after its token has expired; it ends with
+	// token_expired up to protocol.PingInterval later than that. Default 30 s.
+	TokenGrace time.Duration
+
+	// TokenInQuery takes tokens from the parameter token of the URL, too. Proxies log URLs.
+	TokenInQuery bool
+
+	// MaxUnidentified bounds the connections that are to show their token in CONNECT and
+	// have not yet. One more is answered with 503 and Retry-After. Default 4,096.
+	MaxUnidentified int
 
 	// HandshakeTimeout is how long a request's header, and the upgrade, may take.
 	// Default protocol.HandshakeTimeout.
@@ -54,6 +70,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.HandshakeTimeout, protocol.HandshakeTimeout)
 	setDefault(&c.IdleTimeout, time.Minute)
 	setDefault(&c.WriteTimeout, protocol.WriteTimeout)
+	setDefault(&c.TokenGrace, 30*time.Second)
+	setDefault(&c.MaxUnidentified, 4096)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -61,7 +79,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxPending < 1 {
 		errs = append(errs, fmt.Errorf("MaxPending is %d: give at least 1", c.MaxPending))
 	}
-	if c.HandshakeTimeout < 0 || c.IdleTimeout < 0 || c.WriteTimeout < 0 {
+	if c.MaxUnidentified < 1 {
+		errs = append(errs, fmt.Errorf("MaxUnidentified is %d: give at least 1", c.MaxUnidentified))
+	}
+	if c.TokenGrace < 0 || c.HandshakeTimeout < 0 || c.IdleTimeout < 0 || c.WriteTimeout < 0 {
 		errs = append(errs, errors.New("a timeout is negative: give a positive one"))
 	}
 	live := Live{MaxConnections: c.MaxConnections, AllowOrigins: c.AllowOrigins}

@@ -42,6 +42,7 @@ func newRefused() map[protocol.ErrorCode]*atomic.Uint64 {
 	for _, code := range []protocol.ErrorCode{
 		protocol.CodeBadRequest, protocol.CodeMethodNotAllowed, protocol.CodeInvalidUserID, protocol.CodeUpgradeRequired,
 		protocol.CodeOriginNotAllowed, protocol.CodeUnknownSubprotocol, protocol.CodeBlocked,
+		protocol.CodeUnauthorized, protocol.CodeTokenExpired, protocol.CodeUserMismatch, protocol.CodeUnavailable,
 		protocol.CodeDraining, protocol.CodeTooManyConnections, protocol.CodeInternal, codeOther,
 	} {
 		refused[code] = new(atomic.Uint64)

@@ -23,10 +23,7 @@ func (s *socket) pass(m protocol.Message) (more bool) {
 		}
 	case *protocol.Connect:
 		if v1 {
-			return s.link.Refuse(&protocol.Error{
-				Code:   string(protocol.CodeInvalidMessage),
-				Reason: "type: CONNECT comes once, as the first message of a session",
-			})
+			return s.renew(m)
 		}
 	}
 	sends := "1 (SEND) or 3 (CLOSE)"
@@ -65,6 +62,10 @@ func (s *socket) greet(m protocol.Message) (more bool) {
 	if !ok {
 		return s.fail(&violation{protocol.ClosePolicyViolation, "the first message must be CONNECT, not " + m.Type().String()})
 	}
+	if bad := s.vouch(connect.Token); bad != nil {
+		return s.fail(bad)
+	}
+	connect.Token = "" // nobody else is to see it
 	s.greeted = true
 	return s.link.Connect(connect)
 }

@@ -10,8 +10,12 @@ import (
 )
 
 // read is the reader goroutine: it takes the frames off the socket and passes
-// the messages on, until the peer or the session ends the connection.
-func (s *socket) read() {
+// the messages on, until the peer or the session ends the connection. What came before
+// it began is early.
+func (s *socket) read(early []byte) {
+	if len(early) > 0 && !s.received(early) {
+		return
+	}
 	if err := s.receive(); err != nil {
 		s.link.Gone(0)
 	}

@@ -16,11 +16,11 @@ type sealed struct {
 	wire *wire
 }
 
-// wire is the connection below TLS. Until the upgrade it is the network's, and net/http's. From then
-// on, when it is detached, it reads what is there and no more, and writes into memory.
+// wire is the connection below TLS. Until the upgrade it is the network's, and net/http's, and then
+// the introduction's, if there is one. From then on, when it is detached, it reads what is there and no more, and writes into memory.
 type wire struct {
 	net.Conn
-	detached bool    // set by the upgrade, before the session and the reader begin
+	detached bool    // set by detach, before the session and the reader begin
 	fd       uintptr // set and used by the reader while it reads
 
 	mu      sync.Mutex // TLS itself answers the peer now and then, from the reader
@@ -45,6 +45,30 @@ var (
 func (nothing) Error() string   { return "nothing has come in" }
 func (nothing) Timeout() bool   { return true }
 func (nothing) Temporary() bool { return true }
+
+// detach makes the connection one that a session and a reader can have. Nobody waits on it from then
+// on.
+func (s *socket) detach() {
+	if s.sealed != nil {
+		s.sealed.wire.detached = true
+	}
+}
+
+// attach is the contrary, for a connection that no session has taken. The caller is its only owner.
+func (s *socket) attach() {
+	if s.sealed != nil {
+		s.sealed.wire.detached = false
+	}
+}
+
+// plain is the connection that a peer's frames come and go on while it has one owner who waits for
+// them: TLS, if there is TLS.
+func (s *socket) plain() net.Conn {
+	if s.sealed != nil {
+		return s.sealed.conn
+	}
+	return s.nc
+}
 
 // Read implements net.Conn.
 func (w *wire) Read(b []byte) (int, error) {

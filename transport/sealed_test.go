@@ -43,7 +43,7 @@ func (c *tapped) records() (kinds []byte) {
 // Nothing leaves in clear, what leaves together is one record, and the end is told: whoever cuts
 // the connection cannot pass for the server.
 func TestSealedSessionSaysNothingInClearAndFarewell(t *testing.T) {
-	own, _ := identity()
+	own, _ := ownIdentity()
 	s := startSealed(t, &tls.Config{Certificates: []tls.Certificate{own}, DynamicRecordSizingDisabled: true})
 	nc, err := new(net.Dialer).DialContext(t.Context(), "tcp", s.address)
 	must(t, err)
@@ -104,7 +104,7 @@ func TestUnaskedWordsOfTLSAreBounded(t *testing.T) {
 
 // A client that speaks HTTP to a server with TLS is told so, and one that speaks nothing is cut.
 func TestClientWithoutTLSIsToldSo(t *testing.T) {
-	own, _ := identity()
+	own, _ := ownIdentity()
 	s := startSealed(t, &tls.Config{Certificates: []tls.Certificate{own}})
 	nc, err := new(net.Dialer).DialContext(t.Context(), "tcp", s.address)
 	must(t, err)

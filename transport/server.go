@@ -16,7 +16,8 @@ import (
 	"callboard/protocol"
 )
 
-// Server serves users' connections: the WebSocket at /ws/{id}, and /healthz and
+// Server serves users' connections: the WebSocket at /ws/{id}, and at
+// /ws where tokens say who connects, /healthz and
 // /readyz for whoever watches over it.
 type Server struct {
 	config Config
@@ -24,9 +25,10 @@ type Server struct {
 	http   *http.Server
 	live   atomic.Pointer[live]
 
-	ready       atomic.Bool
-	connections atomic.Int64 // WebSockets, from the upgrade to the end of their reader
-	pending     atomic.Int64 // TCP connections that are no WebSocket yet
+	ready        atomic.Bool
+	connections  atomic.Int64 // WebSockets, from the upgrade to the end of their reader
+	unidentified atomic.Int64 // those of connections that have shown no token yet, and must
+	pending      atomic.Int64 // TCP connections that are no WebSocket yet
 
 	upgraded atomic.Uint64 // these are for Metrics
 	refused  map[protocol.ErrorCode]*atomic.Uint64
@@ -52,6 +54,9 @@ func New(system *actors.System, config Config) (*Server, error) {
 	s.live.Store(newLive(Live{MaxConnections: config.MaxConnections, AllowOrigins: config.AllowOrigins}))
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ws/{id}", s.upgrade)
+	if config.Identity != nil {
+		mux.HandleFunc("/ws", s.upgrade)
+	}
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("/", notFound)

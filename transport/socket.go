@@ -42,8 +42,8 @@ type socket struct {
 	owed    int        // upper bound of what of leaving is not written
 
 	writeTimeout time.Duration
-	drains       *sync.WaitGroup // the server's: it waits for every drain
-	traffic      *traffic        // where its bytes are counted
+	server       *Server  // it waits for every drain, and knows who verifies tokens
+	traffic      *traffic // where its bytes are counted
 }
 
 var _ actors.Conn = (*socket)(nil)
@@ -98,7 +98,7 @@ func (s *socket) Flush(l *actors.Link) bool {
 			if s.sealed != nil {
 				if err := s.sealLeaving(); err != nil {
 					s.owed = len(s.leaving.b)
-					s.drains.Go(func() { s.drain(l, err) })
+					s.server.drains.Go(func() { s.drain(l, err) })
 					return false
 				}
 			}
@@ -108,7 +108,7 @@ func (s *socket) Flush(l *actors.Link) bool {
 		s.traffic.out.Add(uint64(n))
 		if err != nil || s.sent < len(s.leaving.b) {
 			s.owed = len(s.leaving.b) - s.sent
-			s.drains.Go(func() { s.drain(l, err) })
+			s.server.drains.Go(func() { s.drain(l, err) })
 			return false
 		}
 		s.leaving.free()

@@ -23,8 +23,8 @@ var overTLS = os.Getenv(overTLSVariable) != ""
 
 const overTLSVariable = "CALLBOARD_TEST_TLS"
 
-// identity is a certificate for 127.0.0.1 and who trusts it.
-var identity = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
+// ownIdentity is a certificate for 127.0.0.1 and who trusts it.
+var ownIdentity = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
@@ -51,13 +51,13 @@ func serverTLS() *tls.Config {
 	if !overTLS {
 		return nil
 	}
-	own, _ := identity()
+	own, _ := ownIdentity()
 	return &tls.Config{Certificates: []tls.Certificate{own}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
 }
 
 // clientTLS is what its clients are configured with.
 func clientTLS() *tls.Config {
-	_, trusted := identity()
+	_, trusted := ownIdentity()
 	return &tls.Config{RootCAs: trusted, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12}
 }
 
@@ -103,7 +103,7 @@ func tcpOf(nc net.Conn) *net.TCPConn {
 // authorityFile is the certificate that the tests' clients trust, as a file.
 func authorityFile(tb testing.TB) string {
 	tb.Helper()
-	own, _ := identity()
+	own, _ := ownIdentity()
 	path := filepath.Join(tb.TempDir(), "authority.pem")
 	must(tb, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Certificate[0]}), 0o600))
 	return path

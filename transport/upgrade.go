@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"iter"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -26,7 +27,7 @@ import (
 // seen it gets every message that is sent from then on. In version 1 it leaves at
 // once, and the server's CONNECT says the same.
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
-	id, err := protocol.ParseUserID(r.PathValue("id"))
+	id, err := s.pathUser(r)
 	subprotocol, spoken := negotiate(r.Header)
 	switch {
 	case r.Method != http.MethodGet:
@@ -44,22 +45,51 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	case !spoken:
 		s.refuse(w, http.StatusBadRequest, protocol.CodeUnknownSubprotocol, "Sec-WebSocket-Protocol: this server speaks "+
 			protocol.SubprotocolJSON+" and "+protocol.SubprotocolProto)
-	case s.system.Blocked(id) != nil:
+	default:
+		v, shown, why := s.signIn(r, id, subprotocol)
+		if why != nil {
+			s.config.Log.Debug("token refused", slog.String("remote", r.RemoteAddr), slog.String("code", string(why.code)), slog.String("reason", why.reason))
+			s.refuseSignIn(w, why, shown)
+			return
+		}
+		s.receive(w, r, v, subprotocol)
+	}
+}
+
+// pathUser is whom the path names. It may name nobody where a token does.
+func (s *Server) pathUser(r *http.Request) (protocol.UserID, error) {
+	if r.PathValue("id") == "" && s.config.Identity != nil {
+		return "", nil
+	}
+	return protocol.ParseUserID(r.PathValue("id"))
+}
+
+// receive connects a visitor, if there is room.
+func (s *Server) receive(w http.ResponseWriter, r *http.Request, v visitor, subprotocol string) {
+	switch {
+	case v.user != "" && s.system.Blocked(v.user) != nil:
 		s.refuse(w, http.StatusForbidden, protocol.CodeBlocked, actors.ErrBlocked.Reason)
+		return
 	case !s.ready.Load():
 		w.Header().Set("Retry-After", "1")
 		s.refuse(w, http.StatusServiceUnavailable, protocol.CodeDraining, actors.ErrDraining.Reason)
+		return
 	case s.connections.Add(1) > int64(s.live.Load().MaxConnections):
 		s.connections.Add(-1)
-		w.Header().Set("Retry-After", "5")
-		const reason = "the service has as many connections as it may; try again later"
-		s.system.HitLimit(protocol.CodeTooManyConnections, id, r.RemoteAddr, reason)
-		s.refuse(w, http.StatusServiceUnavailable, protocol.CodeTooManyConnections, reason)
-	default:
-		s.readers.Add(1) // net/http forgets this goroutine with the hijack; Wait does not
-		defer s.readers.Done()
-		if !s.connect(w, r, id, subprotocol) {
-			s.connections.Add(-1)
+		s.full(w, r, v, "the service has as many connections as it may; try again later")
+		return
+	case v.user == "" && s.unidentified.Add(1) > int64(s.config.MaxUnidentified):
+		s.unidentified.Add(-1)
+		s.connections.Add(-1)
+		s.full(w, r, v, "the service waits for the tokens of as many connections as it may; try again later, or give the token in the Authorization header")
+		return
+	}
+	s.readers.Add(1) // net/http forgets this goroutine with the hijack; Wait does not
+	defer s.readers.Done()
+	if !s.connect(w, r, v, subprotocol) {
+		s.connections.Add(-1)
+		if v.user == "" {
+			s.unidentified.Add(-1)
 		}
 	}
 }
@@ -68,6 +98,13 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 func (s *Server) refuse(w http.ResponseWriter, status int, code protocol.ErrorCode, reason string) {
 	s.refusedWith(code)
 	writeProblem(w, status, code, reason)
+}
+
+// full refuses a visitor for whom there is no room.
+func (s *Server) full(w http.ResponseWriter, r *http.Request, v visitor, reason string) {
+	s.system.HitLimit(protocol.CodeTooManyConnections, v.user, r.RemoteAddr, reason)
+	w.Header().Set("Retry-After", "5")
+	s.refuse(w, http.StatusServiceUnavailable, protocol.CodeTooManyConnections, reason)
 }
 
 // originAllowed guards users against pages of other sites that would connect in
@@ -92,23 +129,33 @@ const subprotocolHeader = "Sec-Websocket-Protocol"
 // what it asks for besides is not for us to judge.
 func negotiate(h http.Header) (subprotocol string, spoken bool) {
 	spoken = true
-	for _, line := range h[subprotocolHeader] {
-		for offer := range strings.SplitSeq(line, ",") {
-			offer = strings.TrimSpace(offer)
-			if _, ok := protocol.CodecOf(offer); ok {
-				return offer, true
-			}
-			if strings.HasPrefix(offer, protocol.SubprotocolPrefix) {
-				spoken = false
-			}
+	for offer := range offers(h) {
+		if _, ok := protocol.CodecOf(offer); ok {
+			return offer, true
+		}
+		if strings.HasPrefix(offer, protocol.SubprotocolPrefix) && !strings.HasPrefix(offer, protocol.SubprotocolToken) {
+			spoken = false
 		}
 	}
 	return "", spoken
 }
 
+// offers are the subprotocols that a client offers, in its order.
+func offers(h http.Header) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range h[subprotocolHeader] {
+			for offer := range strings.SplitSeq(line, ",") {
+				if !yield(strings.TrimSpace(offer)) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // connect does the handshake and starts the reader. It returns false if there is
 // no connection after all.
-func (s *Server) connect(w http.ResponseWriter, r *http.Request, id protocol.UserID, subprotocol string) bool {
+func (s *Server) connect(w http.ResponseWriter, r *http.Request, v visitor, subprotocol string) bool {
 	held := &heldAnswer{ResponseWriter: w}
 	upgrader := websocket.Upgrader{
 		CheckOrigin: func(*http.Request) bool { return true }, // upgrade has checked it
@@ -133,17 +180,24 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, id protocol.Use
 		return false
 	}
 	sock.codec = codec
+	if v.user == "" {
+		s.readers.Go(func() {
+			if rest, met := s.introduce(sock, v); met {
+				s.read(sock, rest)
+			} else {
+				s.connections.Add(-1)
+			}
+		})
+		return true
+	}
 
+	sock.detach()
 	ctx, cancel := context.WithTimeout(r.Context(), s.config.HandshakeTimeout)
 	defer cancel()
-	link, err := s.system.Connect(ctx, id, dialect, sock)
+	link, err := s.system.Connect(ctx, v.user, dialect, sock)
 	if link == nil {
-		s.config.Log.Warn("connection refused", slog.String("user", string(id)), slog.Any("error", err))
-		code := protocol.CodeInternal
-		if why, ok := errors.AsType[*actors.Error](err); ok {
-			code = why.Code
-		}
-		s.refusedWith(code)
+		s.config.Log.Warn("connection refused", slog.String("user", string(v.user)), slog.Any("error", err))
+		s.refusedWith(codeOf(err))
 		if errors.Is(err, actors.ErrDraining) {
 			sock.decline(actors.ErrDraining)
 		}
@@ -151,22 +205,36 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, id protocol.Use
 		return false
 	}
 	sock.link = link
+	s.admit(link, &v)
 	s.upgraded.Add(1)
-	// A goroutine of its own, so that net/http's stack and buffers are let go.
-	s.readers.Go(func() {
-		defer s.connections.Add(-1)
-		sock.read()
-	})
+	s.read(sock, nil)
 	return true
 }
 
-// newSocket makes a socket whose first words are the handshake's answer.
+// codeOf is the code that the system has refused somebody with.
+func codeOf(err error) protocol.ErrorCode {
+	if why, ok := errors.AsType[*actors.Error](err); ok {
+		return why.Code
+	}
+	return protocol.CodeInternal
+}
+
+// read starts the reader. It is a goroutine of its own, so that the stack and the buffers
+// of the handshake are let go.
+func (s *Server) read(sock *socket, early []byte) {
+	s.readers.Go(func() {
+		defer s.connections.Add(-1)
+		sock.read(early)
+	})
+}
+
+// newSocket makes a socket whose first words are the handshake's answer. Whoever gives it to a
+// session detaches it first.
 func (s *Server) newSocket(held *heldConn) (*socket, error) {
-	sock := &socket{nc: held.Conn, writeTimeout: s.config.WriteTimeout / 2, drains: &s.drains}
+	sock := &socket{nc: held.Conn, writeTimeout: s.config.WriteTimeout / 2, server: s}
 	sock.take = sock.readable
 	if conn, ok := held.Conn.(*tls.Conn); ok {
 		below := conn.NetConn().(*wire) // Serve has put it there
-		below.detached = true           // net/http has let go of it
 		sock.nc, sock.sealed, sock.take = below.Conn, &sealed{conn, below}, sock.readableSealed
 	}
 	var err error

@@ -1,0 +1,749 @@
+package transport
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/MicahParks/jwkset"
+	"github.com/golang-jwt/jwt/v5"
+
+	"callboard/actors"
+	"callboard/protocol"
+	"callboard/transport/identity"
+)
+
+// signer is a key of an issuer.
+type signer struct {
+	id      string
+	method  jwt.SigningMethod
+	private any
+}
+
+const (
+	testIssuer   = "https://issuer.example.org"
+	testAudience = "callboard.example.org"
+)
+
+func rsaSigner(t *testing.T, id string) *signer {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	must(t, err)
+	return &signer{id, jwt.SigningMethodRS256, key}
+}
+
+func ecSigner(t *testing.T, id string) *signer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	return &signer{id, jwt.SigningMethodES256, key}
+}
+
+func edSigner(t *testing.T, id string) *signer {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	must(t, err)
+	return &signer{id, jwt.SigningMethodEdDSA, key}
+}
+
+func secretSigner(id string) *signer {
+	return &signer{id, jwt.SigningMethodHS256, []byte(strings.Repeat("secret", 8))}
+}
+
+// claims are those of a token that holds.
+func claims(user string) jwt.MapClaims {
+	return jwt.MapClaims{"iss": testIssuer, "aud": testAudience, "sub": user, "exp": time.Now().Add(time.Hour).Unix()}
+}
+
+func (s *signer) token(t *testing.T, c jwt.MapClaims) string {
+	t.Helper()
+	token := jwt.NewWithClaims(s.method, c)
+	if s.id != "" {
+		token.Header["kid"] = s.id
+	}
+	text, err := token.SignedString(s.private)
+	must(t, err)
+	return text
+}
+
+func (s *signer) public() any {
+	if private, ok := s.private.(crypto.Signer); ok {
+		return private.Public()
+	}
+	return s.private
+}
+
+// set is a JWK Set with the keys.
+func set(t *testing.T, signers ...*signer) []byte {
+	t.Helper()
+	marshalled := jwkset.JWKSMarshal{Keys: []jwkset.JWKMarshal{}}
+	for _, s := range signers {
+		key, err := jwkset.NewJWKFromKey(s.public(), jwkset.JWKOptions{
+			Marshal:  jwkset.JWKMarshalOptions{Private: true},
+			Metadata: jwkset.JWKMetadataOptions{KID: s.id, ALG: jwkset.ALG(s.method.Alg()), USE: jwkset.UseSig},
+		})
+		must(t, err)
+		marshalled.Keys = append(marshalled.Keys, key.Marshal())
+	}
+	text, err := json.Marshal(marshalled)
+	must(t, err)
+	return text
+}
+
+// keyServer is an issuer's JWKS endpoint.
+type keyServer struct {
+	*httptest.Server
+	mu    sync.Mutex
+	set   []byte // nil: it does not work
+	asked atomic.Int64
+}
+
+func serveKeys(t *testing.T, set []byte) *keyServer {
+	t.Helper()
+	k := &keyServer{set: set}
+	k.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		k.asked.Add(1)
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if k.set == nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		_, _ = w.Write(k.set)
+	}))
+	t.Cleanup(k.Close)
+	return k
+}
+
+func (k *keyServer) put(set []byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.set = set
+}
+
+// guarded is a server that wants tokens of the test's issuer.
+func guarded(t *testing.T, keys identity.Config, config Config, system actors.Config) (*service, *identity.Verifier) {
+	t.Helper()
+	verifier, err := identity.New(keys)
+	must(t, err)
+	config.Identity = verifier
+	s := start(t, config, system)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = verifier.Run(ctx, func(r *identity.Revoked) { s.server.CloseRevoked(ctx, r) })
+	}()
+	t.Cleanup(func() { stop(); <-ended }) // before the service's own end, which counts goroutines
+	return s, verifier
+}
+
+// fromFile is a configuration with keys in a file.
+func fromFile(t *testing.T, set []byte) identity.Config {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "keys.json")
+	must(t, os.WriteFile(name, set, 0o600))
+	return identity.Config{Poll: 5 * time.Millisecond, Issuers: []identity.Issuer{{Name: testIssuer, Audiences: []string{testAudience}, KeyFile: name}}}
+}
+
+func fromURL(k *keyServer) identity.Config {
+	return identity.Config{MinRefresh: time.Millisecond, Issuers: []identity.Issuer{{Name: testIssuer, Audiences: []string{testAudience}, KeyURL: k.URL}}}
+}
+
+// outcome is what came of an attempt to connect: "in", or the status and the code, or the
+// number of the close frame.
+func (s *service) attempt(way, path, token string) string {
+	s.t.Helper()
+	header := http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+	}
+	place, dialect, _ := strings.Cut(way, " ")
+	var offers []string
+	codec, v1 := protocol.CodecOf(dialect)
+	if v1 {
+		offers = append(offers, dialect)
+	}
+	switch place {
+	case "header":
+		header.Set("Authorization", "Bearer "+token)
+	case "subprotocol":
+		offers = append(offers, "callboard.token."+token)
+	case "query":
+		path += "?token=" + token
+	}
+	if len(offers) > 0 {
+		header.Set(subprotocolHeader, strings.Join(offers, ", "))
+	}
+	request := "GET " + path + " HTTP/1.1\r\nHost: callboard\r\n"
+	for key, values := range header {
+		request += key + ": " + values[0] + "\r\n"
+	}
+	p := s.tcp()
+	defer p.Close()
+	p.put([]byte(request + "\r\n"))
+	response, err := http.ReadResponse(p.in, nil)
+	must(s.t, err)
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusSwitchingProtocols {
+		var body problem
+		must(s.t, json.NewDecoder(response.Body).Decode(&body))
+		if wants := response.Header.Get("WWW-Authenticate"); (response.StatusCode == http.StatusUnauthorized) != strings.HasPrefix(wants, "Bearer ") {
+			s.t.Errorf("%d comes with WWW-Authenticate %q", response.StatusCode, wants)
+		}
+		if response.StatusCode == http.StatusServiceUnavailable && response.Header.Get("Retry-After") == "" {
+			s.t.Error("503 comes without Retry-After")
+		}
+		return http.StatusText(response.StatusCode) + ": " + string(body.Code)
+	}
+	if got := response.Header.Get(subprotocolHeader); strings.Contains(got, token) && token != "" {
+		s.t.Errorf("the token is said again: %s", got)
+	}
+	if !v1 {
+		p.put(clientFrame(opPing, "there?"))
+		p.reads()
+		return "in"
+	}
+	hello := &protocol.Connect{Device: "d"}
+	if place == "connect" {
+		hello.Token = token
+	}
+	p.says(codec, hello)
+	opcode, payload := p.reads()
+	if opcode == opClose {
+		return protocol.CloseCode(int(payload[0])<<8|int(payload[1])).String() + ": " + string(payload[2:])
+	}
+	m, err := codec.Decode(payload, nil)
+	must(s.t, err)
+	return "in" + strings.TrimPrefix(m.(*protocol.Connect).User, "alice")
+}
+
+// ways are all in which a token can be shown.
+var ways = []string{
+	"header ", "subprotocol ", "query ",
+	"header callboard.v1.json", "subprotocol callboard.v1.json", "query callboard.v1.json", "connect callboard.v1.json",
+	"header callboard.v1.proto", "subprotocol callboard.v1.proto", "query callboard.v1.proto", "connect callboard.v1.proto",
+}
+
+// inConnect is what a refusal of a handshake is in a close frame.
+var inConnect = map[string]string{
+	"in":                               "in",
+	"Unauthorized: unauthorized":       "4006 unauthorized: unauthorized",
+	"Unauthorized: token_expired":      "4007 token_expired: token_expired",
+	"Forbidden: user_mismatch":         "4006 unauthorized: user_mismatch",
+	"Service Unavailable: unavailable": "1013 unavailable: unavailable",
+	"Forbidden: blocked":               "4005 blocked: blocked",
+}
+
+func TestTokensLetInAndForgeriesDoNot(t *testing.T) {
+	rs, es, ed, hs := rsaSigner(t, "rsa"), ecSigner(t, "ec"), edSigner(t, "ed"), secretSigner("hs")
+	s, _ := guarded(t, fromFile(t, set(t, rs, es, ed, hs)), Config{TokenInQuery: true}, actors.Config{})
+	with := func(key string, value any) jwt.MapClaims {
+		c := claims("alice")
+		if c[key] = value; value == nil {
+			delete(c, key)
+		}
+		return c
+	}
+	confused := func(secret []byte, kid string) string { // the public key taken for a secret
+		return (&signer{kid, jwt.SigningMethodHS256, secret}).token(t, claims("alice"))
+	}
+	der, err := x509.MarshalPKIXPublicKey(rs.public())
+	must(t, err)
+	unsigned, err := jwt.NewWithClaims(jwt.SigningMethodNone, claims("alice")).SignedString(jwt.UnsafeAllowNoneSignatureType)
+	must(t, err)
+	good := rs.token(t, claims("alice"))
+	parts := strings.Split(good, ".")
+	soon := time.Now().Add(time.Minute).Unix()
+	critical := jwt.NewWithClaims(rs.method, claims("alice"))
+	critical.Header["kid"], critical.Header["crit"], critical.Header["b64"] = "rsa", []string{"b64"}, true
+	withCritical, err := critical.SignedString(rs.private)
+	must(t, err)
+	forgedHeader := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"NoNe","kid":"rsa"}`))
+
+	const refused, expired = "Unauthorized: unauthorized", "Unauthorized: token_expired"
+	for name, c := range map[string]struct{ token, want string }{
+		"RS256":               {good, "in"},
+		"ES256":               {es.token(t, claims("alice")), "in"},
+		"EdDSA":               {ed.token(t, claims("alice")), "in"},
+		"HS256":               {hs.token(t, claims("alice")), "in"},
+		"several audiences":   {rs.token(t, with("aud", []string{"x", testAudience})), "in"},
+		"already valid":       {rs.token(t, with("nbf", time.Now().Add(-time.Minute).Unix())), "in"},
+		"within the leeway":   {rs.token(t, with("exp", time.Now().Add(-3*time.Second).Unix())), "in"},
+		"without a key id":    {(&signer{"", es.method, es.private}).token(t, claims("alice")), "in"},
+		"alg none":            {unsigned, refused},
+		"alg NoNe":            {forgedHeader + "." + parts[1] + ".", refused},
+		"alg none with a key": {forgedHeader + "." + parts[1] + "." + parts[2], refused},
+		"public key as HMAC":  {confused(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), "rsa"), refused},
+		"DER as HMAC":         {confused(der, "rsa"), refused},
+		"no kid, as HMAC":     {confused(der, ""), refused},
+		"RS384":               {(&signer{"rsa", jwt.SigningMethodRS384, rs.private}).token(t, claims("alice")), refused},
+		"PS256":               {(&signer{"rsa", jwt.SigningMethodPS256, rs.private}).token(t, claims("alice")), refused},
+		"HS512":               {(&signer{"hs", jwt.SigningMethodHS512, hs.private}).token(t, claims("alice")), refused},
+		"kid of another key":  {(&signer{"ec", rs.method, rs.private}).token(t, claims("alice")), refused},
+		"unknown kid":         {(&signer{"other", rs.method, rs.private}).token(t, claims("alice")), refused},
+		"another's key":       {rsaSigner(t, "rsa").token(t, claims("alice")), refused},
+		"no kid, other key":   {rsaSigner(t, "").token(t, claims("alice")), refused},
+		"expired":             {rs.token(t, with("exp", time.Now().Add(-time.Minute).Unix())), expired},
+		"not yet valid":       {rs.token(t, with("nbf", soon)), refused},
+		"no exp":              {rs.token(t, with("exp", nil)), refused},
+		"exp that is no time": {rs.token(t, with("exp", "tomorrow")), refused},
+		"other issuer":        {rs.token(t, with("iss", "https://evil.example.org")), refused},
+		"no issuer":           {rs.token(t, with("iss", nil)), refused},
+		"other audience":      {rs.token(t, with("aud", "another.example.org")), refused},
+		"no audience":         {rs.token(t, with("aud", nil)), refused},
+		"expired for another": {rs.token(t, maps.Collect(merged(with("aud", "x"), jwt.MapClaims{"exp": 1}))), refused},
+		"somebody else":       {rs.token(t, with("sub", "bob")), "Forbidden: user_mismatch"},
+		"no subject":          {rs.token(t, with("sub", nil)), refused},
+		"subject no user id":  {rs.token(t, with("sub", "alice smith")), refused},
+		"subject a number":    {rs.token(t, with("sub", 7)), refused},
+		"critical header":     {withCritical, refused},
+		"payload changed":     {parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"`+testIssuer+`","sub":"alice"}`)) + "." + parts[2], refused},
+		"no signature":        {parts[0] + "." + parts[1] + ".", refused},
+		"two parts":           {parts[0] + "." + parts[1], refused},
+		"four parts":          {good + ".x", refused},
+		"garbage":             {"garbage", refused},
+		"dots":                {"..", refused},
+		"huge":                {strings.Repeat("x", protocol.MaxTokenBytes+1), refused},
+		"none":                {"", refused},
+	} {
+		for _, way := range ways {
+			want := c.want
+			if strings.HasPrefix(way, "connect") {
+				want = inConnect[want]
+				if name == "huge" { // the codec's limit
+					want = "1008 policy_violation: token: too long; a token has at most 4096 bytes"
+				}
+			}
+			if name == "none" && !strings.HasSuffix(way, " ") { // CONNECT might have brought one
+				want = inConnect[c.want]
+			}
+			if got := s.attempt(way, "/ws/alice", c.token); got != want {
+				t.Errorf("%s in %s: %s, want %s", name, way, got, want)
+			}
+		}
+	}
+	for _, way := range ways { // without an id the token says who it is
+		if got := s.attempt(way, "/ws", good); got != "in" {
+			t.Errorf("/ws, %s: %s", way, got)
+		}
+	}
+	for _, secret := range []string{parts[0], parts[1], parts[2], "alice smith", "garbage", "secretsecret"} {
+		if strings.Contains(s.log.String(), secret) {
+			t.Errorf("the log has %q", secret)
+		}
+	}
+}
+
+func merged(all ...jwt.MapClaims) func(yield func(string, any) bool) {
+	return func(yield func(string, any) bool) {
+		for _, some := range all {
+			for key, value := range some {
+				if !yield(key, value) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func TestTokenInTheURLCountsOnlyWhereItIsAllowed(t *testing.T) {
+	ed := edSigner(t, "")
+	s, _ := guarded(t, fromFile(t, set(t, ed)), Config{}, actors.Config{})
+	if got := s.attempt("query ", "/ws/alice", ed.token(t, claims("alice"))); got != "Unauthorized: unauthorized" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestSeveralTokensAreNone(t *testing.T) {
+	ed := edSigner(t, "")
+	s, _ := guarded(t, fromFile(t, set(t, ed)), Config{TokenInQuery: true}, actors.Config{})
+	token := ed.token(t, claims("alice"))
+	for name, c := range map[string]struct {
+		path   string
+		header http.Header
+	}{
+		"header and subprotocol": {"/ws/alice", http.Header{"Authorization": {"Bearer " + token}, subprotocolHeader: {"callboard.token." + token}}},
+		"header and URL":         {"/ws/alice?token=" + token, http.Header{"Authorization": {"Bearer " + token}}},
+		"two headers":            {"/ws/alice", http.Header{"Authorization": {"Bearer " + token, "bearer " + token}}},
+		"two offers":             {"/ws/alice", http.Header{subprotocolHeader: {"callboard.token.x,callboard.token." + token}}},
+		"two in the URL":         {"/ws/alice?token=&token=" + token, nil},
+	} {
+		header := http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}}
+		maps.Copy(header, c.header)
+		status, _, body := s.get(http.MethodGet, c.path, header)
+		if status != http.StatusBadRequest || !strings.Contains(body, string(protocol.CodeBadRequest)) || strings.Contains(body, token) {
+			t.Errorf("%s: %d %s", name, status, body)
+		}
+	}
+	header := http.Header{"Authorization": {"Bearer " + token}}
+	p, _, err := s.dial("alice", header, protocol.SubprotocolJSON) // one in the handshake, one of somebody else in CONNECT
+	must(t, err)
+	hello, err := json.Marshal(map[string]any{"type": 0, "token": ed.token(t, claims("bob"))})
+	must(t, err)
+	p.write(string(hello))
+	p.closed(protocol.CloseUnauthorized)
+}
+
+func TestOriginMattersAsMuchWithAToken(t *testing.T) {
+	ed := edSigner(t, "")
+	s, _ := guarded(t, fromFile(t, set(t, ed)), Config{AllowOrigins: []string{"https://app.example.org"}}, actors.Config{})
+	good, bad := ed.token(t, claims("alice")), edSigner(t, "").token(t, claims("alice"))
+	for _, c := range []struct {
+		origin, token string
+		want          int
+	}{
+		{"", good, 101}, {"https://app.example.org", good, 101}, {"http://" + s.address, good, 101},
+		{"https://evil.example.org", good, 403}, {"null", good, 403}, {"https://app.example.org.evil.org", good, 403},
+		{"", bad, 401}, {"https://app.example.org", bad, 401}, {"https://evil.example.org", bad, 403}, {"https://evil.example.org", "", 403},
+	} {
+		for _, subprotocol := range []string{"", protocol.SubprotocolJSON, protocol.SubprotocolProto} {
+			header := http.Header{}
+			if c.token != "" {
+				header.Set("Authorization", "Bearer "+c.token)
+			}
+			if c.origin != "" {
+				header.Set("Origin", c.origin)
+			}
+			var offers []string
+			if subprotocol != "" {
+				offers = append(offers, subprotocol)
+			}
+			p, answer, err := s.dial("alice", header, offers...)
+			if err == nil {
+				_ = p.ws.Close()
+			}
+			if answer.status != c.want {
+				t.Errorf("origin %q, %q, token %v: %d, want %d", c.origin, subprotocol, c.token == good, answer.status, c.want)
+			}
+		}
+	}
+}
+
+func TestBlockedUserStaysOutWithAToken(t *testing.T) {
+	ed := edSigner(t, "")
+	s, _ := guarded(t, fromFile(t, set(t, ed)), Config{TokenInQuery: true}, actors.Config{})
+	token := ed.token(t, claims("alice"))
+	p := s.bearer("alice", token)
+	_, err := s.system.Block(t.Context(), actors.Block{User: "alice"})
+	must(t, err)
+	p.closed(protocol.CloseBlocked)
+	for _, way := range ways {
+		want := "Forbidden: blocked"
+		if strings.HasPrefix(way, "connect") {
+			want = inConnect[want]
+		}
+		for _, path := range []string{"/ws", "/ws/alice"} {
+			if got := s.attempt(way, path, token); got != want {
+				t.Errorf("%s %s: %s, want %s", path, way, got, want)
+			}
+		}
+	}
+}
+
+func TestKeysOfAURL(t *testing.T) {
+	old, next := rsaSigner(t, "1"), rsaSigner(t, "2")
+	keys := serveKeys(t, nil) // down at the start
+	s, _ := guarded(t, fromURL(keys), Config{}, actors.Config{})
+	token, later := old.token(t, claims("alice")), next.token(t, claims("alice"))
+	all := func(when, token, want string) {
+		t.Helper()
+		for _, way := range ways {
+			if strings.HasPrefix(way, "query") {
+				continue
+			}
+			expect := want
+			if strings.HasPrefix(way, "connect") {
+				expect = inConnect[want]
+			}
+			time.Sleep(2 * time.Millisecond) // the time that must be between two fetches
+			if got := s.attempt(way, "/ws/alice", token); got != expect {
+				t.Errorf("%s, %s: %s, want %s", when, way, got, expect)
+			}
+		}
+	}
+	all("down at the start", token, "Service Unavailable: unavailable")
+	keys.put([]byte("<html>"))
+	all("not a set", token, "Service Unavailable: unavailable")
+	keys.put(set(t, secretSigner("1")))
+	all("a secret for all to see", secretSigner("1").token(t, claims("alice")), "Service Unavailable: unavailable")
+	keys.put(set(t, old))
+	all("up", token, "in")
+	all("key unknown to the issuer", later, "Unauthorized: unauthorized")
+	keys.put(nil)
+	all("down later, known key", token, "in")
+	all("down later, unknown key", later, "Service Unavailable: unavailable")
+	keys.put(set(t, old, next))
+	all("rotated, new key", later, "in")
+	all("rotated, old key", token, "in")
+	keys.put(set(t, rsaSigner(t, "3")))
+	all("swapped, unknown key", rsaSigner(t, "4").token(t, claims("alice")), "Unauthorized: unauthorized")
+	all("swapped, old key", token, "Unauthorized: unauthorized")
+}
+
+func TestFloodOfUnknownKeysAsksTheIssuerOnce(t *testing.T) {
+	rs := rsaSigner(t, "1")
+	keys := serveKeys(t, set(t, rs))
+	config := fromURL(keys)
+	config.MinRefresh = time.Hour
+	s, _ := guarded(t, config, Config{}, actors.Config{})
+	eventually(t, "the keys are there", func() bool { return s.attempt("header ", "/ws/alice", rs.token(t, claims("alice"))) == "in" })
+	forged := rsaSigner(t, "2").token(t, claims("alice"))
+	for range 20 {
+		if got := s.attempt("header ", "/ws/alice", forged); got != "Service Unavailable: unavailable" {
+			t.Fatal(got)
+		}
+	}
+	if n := keys.asked.Load(); n != 1 {
+		t.Errorf("the issuer was asked %d times", n)
+	}
+}
+
+func TestKeyFileIsReadAgain(t *testing.T) {
+	old, next := edSigner(t, "1"), edSigner(t, "2")
+	config := fromFile(t, set(t, old))
+	s, _ := guarded(t, config, Config{}, actors.Config{})
+	must(t, os.WriteFile(config.Issuers[0].KeyFile, []byte("{broken"), 0o600))
+	time.Sleep(50 * time.Millisecond)
+	if got := s.attempt("header ", "/ws/alice", old.token(t, claims("alice"))); got != "in" {
+		t.Errorf("with a broken file: %s", got)
+	}
+	must(t, os.WriteFile(config.Issuers[0].KeyFile, set(t, next), 0o600))
+	eventually(t, "the new key counts", func() bool { return s.attempt("header ", "/ws/alice", next.token(t, claims("alice"))) == "in" })
+	if got := s.attempt("header ", "/ws/alice", old.token(t, claims("alice"))); got != "Unauthorized: unauthorized" {
+		t.Errorf("the old key: %s", got)
+	}
+}
+
+func TestRevokedTokenIsShutOutAtOnce(t *testing.T) {
+	ed := edSigner(t, "")
+	config := fromFile(t, set(t, ed))
+	config.RevokedFile = filepath.Join(t.TempDir(), "revoked")
+	must(t, os.WriteFile(config.RevokedFile, []byte("# none yet\n"), 0o600))
+	s, _ := guarded(t, config, Config{TokenInQuery: true}, actors.Config{})
+	with := func(jti string) string {
+		c := claims("alice")
+		c["jti"] = jti
+		return ed.token(t, c)
+	}
+	mine, other := with("mine"), with("other")
+	seed := s.bearer("alice", mine)
+	kept := s.bearer("alice", other)
+	var peers []*rawPeer
+	for _, codec := range codecs {
+		p := s.unidentified("/ws", codec)
+		p.says(codec, &protocol.Connect{Token: mine, Device: codec.String()})
+		p.hears(codec)
+		peers = append(peers, p)
+	}
+	must(t, os.WriteFile(config.RevokedFile, []byte("# stolen\n mine \n\n"), 0o600))
+	seed.closed(protocol.CloseUnauthorized)
+	for _, p := range peers {
+		p.closed(protocol.CloseUnauthorized)
+		_ = p.Close()
+	}
+	for _, way := range ways {
+		want := "Unauthorized: unauthorized"
+		if strings.HasPrefix(way, "connect") {
+			want = inConnect[want]
+		}
+		if got := s.attempt(way, "/ws/alice", mine); got != want {
+			t.Errorf("the revoked one in %s: %s", way, got)
+		}
+		if got := s.attempt(way, "/ws/alice", other); got != "in" {
+			t.Errorf("the other in %s: %s", way, got)
+		}
+	}
+	kept.send("alice", "still here")
+	kept.gets("still here")
+}
+
+// bearer connects a user in the seed's dialect with a token.
+func (s *service) bearer(user, token string) *peer {
+	s.t.Helper()
+	p, _, err := s.dial(user, http.Header{"Authorization": {"Bearer " + token}})
+	must(s.t, err)
+	s.t.Cleanup(func() { _ = p.ws.Close() })
+	return p
+}
+
+// unidentified connects without a token.
+func (s *service) unidentified(path string, codec protocol.Codec) *rawPeer {
+	s.t.Helper()
+	p := s.tcp()
+	p.put([]byte(strings.Replace(strings.Replace(handshake("x"), "/ws/x", path, 1), "\r\n\r\n", "\r\nSec-WebSocket-Protocol: "+codec.String()+"\r\n\r\n", 1)))
+	p.upgraded()
+	return p
+}
+
+func TestExpiryRenewalAndItsGrace(t *testing.T) {
+	ed := edSigner(t, "")
+	config := fromFile(t, set(t, ed))
+	s, _ := guarded(t, config, Config{TokenGrace: time.Millisecond}, actors.Config{PingInterval: time.Second})
+	short := func(user string) string {
+		c := claims(user)
+		c["exp"] = time.Now().Add(-2 * time.Second).Unix() // within the leeway
+		return ed.token(t, c)
+	}
+	seed := s.bearer("seed", short("seed"))
+	expiring, renewed := map[protocol.Codec]*rawPeer{}, []*rawPeer(nil)
+	var works []func()
+	for _, codec := range codecs {
+		renewing := s.unidentified("/ws/alice", codec)
+		renewing.says(codec, &protocol.Connect{Token: short("alice"), Device: codec.String()})
+		granted := renewing.hears(codec).(*protocol.Connect)
+		expiring[codec] = s.unidentified("/ws", codec)
+		expiring[codec].says(codec, &protocol.Connect{Token: short("bob"), Device: codec.String()})
+		expiring[codec].hears(codec)
+
+		hears := func() protocol.Message { // past the pings
+			for {
+				opcode, payload := renewing.reads()
+				if opcode == opPing {
+					continue
+				}
+				if opcode == opClose {
+					t.Fatalf("closed: %q", payload)
+				}
+				m, err := codec.Decode(payload, nil)
+				must(t, err)
+				return m
+			}
+		}
+		for reason, bad := range map[string]*protocol.Connect{
+			string(protocol.CodeUserMismatch):   {Token: ed.token(t, claims("bob"))},
+			string(protocol.CodeUnauthorized):   {Token: edSigner(t, "").token(t, claims("alice"))},
+			string(protocol.CodeInvalidMessage): {Token: ed.token(t, claims("alice")), Window: 7},
+		} {
+			renewing.says(codec, bad)
+			if e, ok := hears().(*protocol.Error); !ok || e.Code != reason {
+				t.Errorf("got %v, want %s", e, reason)
+			}
+		}
+		renewing.says(codec, &protocol.Connect{})
+		if e, ok := hears().(*protocol.Error); !ok || e.Code != string(protocol.CodeInvalidMessage) {
+			t.Errorf("a CONNECT without a token: %v", e)
+		}
+		renewing.says(codec, &protocol.Connect{Token: ed.token(t, claims("alice"))})
+		if m, ok := hears().(*protocol.Connect); !ok || m.User != "alice" || m.Session != granted.Session || m.Cursor != nil || m.Limits != nil {
+			t.Errorf("renewed by %v", m)
+		}
+		renewed = append(renewed, renewing)
+		works = append(works, func() {
+			renewing.says(codec, &protocol.Send{Id: "m", Receiver: "carol", Content: "here"})
+			if sent, ok := hears().(*protocol.Sent); !ok || sent.Id != "m" {
+				t.Errorf("after its first token has expired: %v", sent)
+			}
+			_ = renewing.Close()
+		})
+	}
+	for _, codec := range codecs {
+		expiring[codec].closed(protocol.CloseTokenExpired)
+		_ = expiring[codec].Close()
+		for _, p := range renewed {
+			p.put(clientFrame(opPong, ""))
+		}
+	}
+	seed.closed(protocol.CloseTokenExpired)
+	for _, work := range works {
+		work()
+	}
+}
+
+func TestNobodyGetsNothingBeforeCONNECTHasProvedWhoItIs(t *testing.T) {
+	ed := edSigner(t, "")
+	s, _ := guarded(t, fromFile(t, set(t, ed)), Config{MaxUnidentified: 2, HandshakeTimeout: time.Second}, actors.Config{})
+	sender := s.bearer("bob", ed.token(t, claims("bob")))
+	for _, codec := range codecs {
+		nobody := s.unidentified("/ws/alice", codec)
+		if n := s.sessions(); n != 1 {
+			t.Errorf("there are %d sessions", n)
+		}
+		sender.send("alice", "secret")
+		nobody.quiet() // a ping is answered, and nothing else comes
+		nobody.says(codec, &protocol.Send{Id: "1", Receiver: "bob", Content: "forged"})
+		nobody.closed(protocol.ClosePolicyViolation)
+		_ = nobody.Close()
+		eventually(t, "it is not counted any more", func() bool { return s.server.unidentified.Load() == 0 })
+
+		silent := []*rawPeer{s.unidentified("/ws", codec), s.unidentified("/ws", codec)}
+		if got := s.attempt("connect "+codec.String(), "/ws", ed.token(t, claims("alice"))); got != "Service Unavailable: too_many_connections" {
+			t.Errorf("the third that says nothing: %s", got)
+		}
+		if got := s.attempt("header "+codec.String(), "/ws", ed.token(t, claims("carol"))); got != "incarol" {
+			t.Errorf("who shows a token meanwhile: %s", got)
+		}
+		for _, p := range silent {
+			if reason := p.closed(protocol.ClosePolicyViolation); !strings.Contains(reason, "CONNECT") {
+				t.Error(reason)
+			}
+			_ = p.Close()
+		}
+		eventually(t, "they are not counted any more", func() bool { return s.server.unidentified.Load() == 0 })
+
+		hello := codec.Append(nil, &protocol.Connect{Token: ed.token(t, claims("alice"))})
+		fragmented := s.unidentified("/ws", codec) // CONNECT in parts, with a ping between, and a SEND in the same bytes
+		bytes := slices.Concat(fragment(false, opcodeOf(codec), string(hello[:5])), clientFrame(opPing, ""), fragment(true, opContinuation, string(hello[5:])),
+			clientFrame(opcodeOf(codec), string(codec.Append(nil, &protocol.Send{Id: "early-" + codec.String(), Receiver: "carol", Content: "x"}))))
+		for _, b := range bytes {
+			fragmented.put([]byte{b})
+		}
+		for sent := false; !sent; {
+			if opcode, payload := fragmented.reads(); opcode == opcodeOf(codec) {
+				m, err := codec.Decode(payload, nil)
+				must(t, err)
+				_, sent = m.(*protocol.Sent)
+			}
+		}
+		_ = fragmented.Close()
+	}
+	sender.send("bob", "nothing forged before this")
+	sender.gets("nothing forged before this")
+	if log := s.log.String(); strings.Contains(log, "secret") || strings.Contains(log, "forged") {
+		t.Error("the log has contents")
+	}
+}
+
+func FuzzTokenOf(f *testing.F) {
+	f.Add("Bearer a.b.c", "callboard.v1.json, callboard.token.a.b.c", "token=a.b.c")
+	f.Add("bearer", "callboard.token.", "token=%zz&token")
+	f.Add("Basic x", ",,", "&;=")
+	f.Fuzz(func(t *testing.T, authorization, offer, query string) {
+		r := httptest.NewRequest(http.MethodGet, "/ws", nil)
+		r.Header["Authorization"], r.Header[subprotocolHeader], r.URL.RawQuery = []string{authorization}, []string{offer}, query
+		token, err := tokenOf(r, true)
+		if err != nil && token != "" {
+			t.Errorf("%q with %v", token, err)
+		}
+		if token != "" && !strings.Contains(authorization, token) && !strings.Contains(offer, token) && r.URL.Query().Get("token") != token {
+			t.Errorf("%q was never given", token)
+		}
+		subprotocol, _ := negotiate(r.Header)
+		if strings.HasPrefix(subprotocol, protocol.SubprotocolToken) {
+			t.Errorf("a token is the subprotocol %q", subprotocol)
+		}
+		if r.URL.RawQuery = ""; strings.HasPrefix(authorization, "Basic ") && offer == "" {
+			if token, err = tokenOf(r, true); token != "" || err != nil {
+				t.Errorf("Basic is taken for %q", token)
+			}
+		}
+	})
+}
