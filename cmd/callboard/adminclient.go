@@ -47,7 +47,9 @@ func (o *callerOptions) flags(cmd *cobra.Command) {
 	f.BoolVar(&o.insecure, "insecure", false, "send the token to another machine though nothing encrypts it")
 	f.StringVar(&o.data, "data", "./callboard-data", "directory of the service, whose file admin-token has the token")
 	f.StringVar(&o.tokenFile, "token-file", "", "file that has the token; or else "+config.TokenVariable+" is the token, if it is set")
-	f.StringVar(&o.token, "token", "", "the token itself, which others on this machine may see: rather name its file")
+	if f.Lookup("token") == nil { // send has it for users too
+		f.StringVar(&o.token, "token", "", "the token itself, which others on this machine may see: rather name its file")
+	}
 	o.trust.flags(f)
 	o.trust.callerFlags(f)
 }

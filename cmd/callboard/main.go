@@ -55,7 +55,7 @@ status ('callboard help exit-codes') are for scripts, and stay as they are.`,
 		Args: unknownCommand,
 		RunE: help,
 	}
-	root.AddCommand(newServe(), newListen(), newSend(), newUser(), newSession(), newTree(), newDeadletter(), newStats(), newWatch(), newBroadcast(), newConfig(), newAdmin(), newDrain(), newInbox(), newHealth(), newBench(), newVersion(), newTop(), newExitCodes())
+	root.AddCommand(newServe(), newListen(), newSend(), newUser(), newSession(), newTree(), newDeadletter(), newStats(), newWatch(), newBroadcast(), newConfig(), newAdmin(), newToken(), newDrain(), newInbox(), newHealth(), newBench(), newVersion(), newTop(), newExitCodes())
 	addExamples(root)
 	adviseHelp(root)
 	return root

@@ -56,7 +56,7 @@ user's inbox.`,
 			if o.to == "" || o.wait < 0 || cmd.Flags().Changed("as") {
 				return send(cmd.Context(), &o, textsOf(cmd, args), cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}
-			o.caller.trust.ca = o.trust.ca // they share the flag
+			o.caller.trust.ca, o.caller.token = o.trust.ca, o.userOptions.token // they share the flags
 			return sendAsSystem(cmd.Context(), &o, textsOf(cmd, args), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}

@@ -27,6 +27,10 @@ it at once.
 Users connect at ws://ADDRESS/ws/{id}, with --tls-cert and --tls-key at wss://. /healthz and /readyz answer whoever
 watches over the service.
 
+Where --identity-issuer or --identity-development is given, everybody who connects
+shows a JSON Web Token whose sub is the user. Without either nobody has to prove who
+they are, and only loopback is served, or what --insecure allows.
+
 Settings come from the YAML file that --config or CALLBOARD_CONFIG names, from the
 environment (CALLBOARD_DRAIN for --drain), and from flags; the later goes over the
 earlier. SIGHUP reads them again. 'callboard config docs' prints them all.
@@ -99,8 +103,13 @@ func serveUsers(ctx context.Context, r *reloader, hangups *hangups, certificates
 	if err != nil {
 		return err
 	}
+	verifier, err := openIdentity(c, logger)
+	if err != nil {
+		return errors.Join(err, stopSystem(system))
+	}
 	server, err := transport.New(system, transport.Config{
 		MaxConnections: c.MaxConnections, AllowOrigins: c.AllowOrigins, TLS: certificates.users, Log: logger,
+		Identity: verifier, TokenGrace: c.Identity.Grace, TokenInQuery: c.Identity.QueryToken,
 	})
 	if err != nil {
 		return errors.Join(err, stopSystem(system))
@@ -113,12 +122,15 @@ func serveUsers(ctx context.Context, r *reloader, hangups *hangups, certificates
 	for _, warning := range r.loaded.Load().Warnings {
 		logger.Warn("environment", slog.String("problem", warning))
 	}
+	sayIdentity(c, logger)
+	endIdentity := runIdentity(ctx, r, verifier, server)
 	endReload := hangups.each(r.reload)
-	logger.Info("serving", slog.String("address", listener.Addr().String()), slog.String("store", c.Store.Kind), slog.Bool("tls", c.TLS.Cert != ""),
+	logger.Info("serving", slog.String("address", listener.Addr().String()), slog.String("store", c.Store.Kind), slog.Bool("tls", c.TLS.Cert != ""), slog.Bool("tokens", verifier != nil),
 		slog.String("version", buildVersion().String()))
 	go paceCollector(ctx) // ends with the context
 	err = server.Serve(ctx, listener, c.Drain)
 	endReload()
+	endIdentity()
 	endAdmin() // it has shown the drain
 	err = errors.Join(err, stopSystem(system))
 	logger.Info("stopped")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"callboard/cmd/callboard/config"
 	"callboard/protocol"
 	"callboard/transport/client"
 )
@@ -22,12 +23,14 @@ type userOptions struct {
 	url   string
 	as    string
 	trust trustOptions
+	token string
 }
 
 func (o *userOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.url, "url", "ws://127.0.0.1:8080", "address of the service, ws://host:port or wss://host:port")
 	cmd.Flags().StringVar(&o.as, "as", "", "user id to connect as")
 	o.trust.flags(cmd.Flags())
+	cmd.Flags().StringVar(&o.token, "token", "", "token that says who connects, where the service wants one, or @FILE to read it for each connection; or else "+config.TokenVariable)
 }
 
 // dial connects to the service. Once that has been possible, the client connects
@@ -41,6 +44,9 @@ func (o *userOptions) dial(ctx context.Context, config client.Config) (*client.C
 		return nil, err
 	}
 	if config.TLS, err = o.trust.tls(); err != nil {
+		return nil, err
+	}
+	if config.Token, err = o.userToken(); err != nil {
 		return nil, err
 	}
 	c, err := client.Dial(ctx, o.url, user, config)

@@ -56,11 +56,14 @@ func bearer(tokens []Token, secret string) (found Token, ok bool) {
 }
 
 // NewSecret makes up the secret of a token.
-func NewSecret() string { return secretPrefix + rand.Text() }
+func NewSecret() string { return SecretPrefix + rand.Text() }
 
 const (
-	secretPrefix    = "callboard_" // so that tools which look for leaked secrets know it
-	minSecretLength = 24           // with 128 bits of chance in base32 it has 26 and the prefix
+	// SecretPrefix is what the admin tokens begin with that NewSecret makes, so that
+	// tools which look for leaked secrets know them.
+	SecretPrefix = "callboard_"
+
+	minSecretLength = 24 // with 128 bits of chance in base32 it has 26 and the prefix
 )
 
 // LoadSecret returns the secret in a file that only its owner may read, and makes one

@@ -32,13 +32,14 @@ type Client struct {
 	closeErr error           // what Close returns; run's until ended is closed
 	ended    chan struct{}   // closed when run and all that it started have ended
 
-	mu     sync.Mutex // held for moments, never while waiting; it guards what follows
-	outbox *outbox
-	intake *intake
-	states history
-	late   bool          // run will come back for acknowledgements that wait, by itself
-	over   chan struct{} // closed when err is set
-	err    error         // why the Client is at an end; nil: it is not
+	mu       sync.Mutex // held for moments, never while waiting; it guards what follows
+	outbox   *outbox
+	intake   *intake
+	states   history
+	renewing int           // tokens that were shown and that no CONNECT has answered
+	late     bool          // run will come back for acknowledgements that wait, by itself
+	over     chan struct{} // closed when err is set
+	err      error         // why the Client is at an end; nil: it is not
 }
 
 // What a Client says when it is not the server that said something.

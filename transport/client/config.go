@@ -21,8 +21,16 @@ type Config struct {
 	// While one connection has a name, another with the same name replaces it.
 	Device string
 
-	// Token is the credential that names the user, where the service wants one.
-	Token string
+	// Token gets the token that says who the user is, where the service wants one. It is
+	// called before each connection is made, and while connected before the token expires,
+	// if it is a JSON Web Token that says when: then the session is renewed in place. An
+	// error is one of the attempt to connect. It must return when the context is done.
+	// Default: there is no token. [StaticToken] is for one that lasts.
+	Token func(ctx context.Context) (string, error)
+
+	// TokenInConnect sends the token in CONNECT and not in the Authorization header, for
+	// proxies that take that for themselves.
+	TokenInConnect bool
 
 	// Cursor is the place of the last message that the program has; delivery goes
 	// on behind it. Default: what the service remembers of the device. A program
@@ -79,9 +87,6 @@ func (c Config) withDefaults() (Config, error) {
 	var errs []error
 	if _, err := protocol.ParseDevice(c.Device); err != nil {
 		errs = append(errs, fmt.Errorf("field Device: %w", err))
-	}
-	if len(c.Token) > protocol.MaxTokenBytes {
-		errs = append(errs, fmt.Errorf("field Token has %d bytes: give at most %d", len(c.Token), protocol.MaxTokenBytes))
 	}
 	if c.Window < 0 || c.Window > protocol.MaxWindow {
 		errs = append(errs, fmt.Errorf("field Window is %d: give 1 to %d, or 0 for the service's choice", c.Window, protocol.MaxWindow))

@@ -23,7 +23,10 @@
 //     silence of a server each have a limit with a name in [Config]; every call that
 //     waits takes a context.
 //   - When Close returns, the Client's goroutines have ended. There are two while it is
-//     connected, one otherwise.
+//     connected, and one more while it gets a new token; one otherwise.
+//   - Where the service wants tokens, each connection gets a new one from Config.Token,
+//     and a session is renewed before its token expires. A service that takes none ends
+//     the Client (unauthorized); one that says token_expired has it come back with a new one.
 //
 // What Send has in its outbox is in memory: a program that must not lose what it has
 // not confirmed keeps it itself, and sends it again [WithID].

@@ -24,6 +24,7 @@ const (
 type session struct {
 	conn    *Conn
 	granted *protocol.Connect // the server's CONNECT
+	token   string            // what it was let in by; empty: the service was shown none
 }
 
 // run is the Client's goroutine: it owns the connection, is the only one who writes
@@ -85,7 +86,8 @@ func final(err error) bool {
 		return false
 	}
 	switch refused.Code {
-	case protocol.CodeUnavailable, protocol.CodeInternal, protocol.CodeStorageFull, protocol.CodeDraining,
+	case protocol.CodeTokenExpired, // the next one is new
+		protocol.CodeUnavailable, protocol.CodeInternal, protocol.CodeStorageFull, protocol.CodeDraining,
 		protocol.CodeTooManySessions: // the one before this may not have been missed yet
 		return false
 	}
@@ -100,12 +102,16 @@ func final(err error) bool {
 func (c *Client) connect(ctx context.Context) (*session, error) {
 	limit, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	conn, err := DialConn(limit, c.address, c.user, c.config.conn())
+	token, err := c.token(limit)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := DialConn(limit, c.address, c.user, c.config.connWith(token))
 	if err != nil {
 		return nil, err
 	}
 	stop := context.AfterFunc(limit, conn.Abort)
-	granted, err := c.open(conn)
+	granted, err := c.open(conn, token)
 	if !stop() && ctx.Err() == nil {
 		err = fmt.Errorf("no answer to CONNECT within %v: %w", openTimeout, context.DeadlineExceeded)
 	} else if ctx.Err() != nil {
@@ -115,12 +121,15 @@ func (c *Client) connect(ctx context.Context) (*session, error) {
 		conn.Abort()
 		return nil, err
 	}
-	return &session{conn: conn, granted: granted}, nil
+	return &session{conn: conn, granted: granted, token: token}, nil
 }
 
 // open says CONNECT and reads the server's.
-func (c *Client) open(conn *Conn) (*protocol.Connect, error) {
-	hello := &protocol.Connect{Token: c.config.Token, Device: c.config.Device, Window: uint32(c.config.Window)}
+func (c *Client) open(conn *Conn, token string) (*protocol.Connect, error) {
+	hello := &protocol.Connect{Device: c.config.Device, Window: uint32(c.config.Window)}
+	if c.config.TokenInConnect {
+		hello.Token = token
+	}
 	c.mu.Lock()
 	c.intake.hello(hello)
 	c.mu.Unlock()
@@ -155,7 +164,7 @@ func (c *Client) serve(life context.Context, s *session) error {
 	c.connected(s)
 	read := make(chan error, 1)
 	go func() { read <- c.read(s.conn) }() // every way out of serve waits for it
-	err := c.write(life, s.conn, read)
+	err := c.write(life, s, read)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !errors.Is(err, ErrClosed) {
@@ -184,7 +193,7 @@ func (c *Client) connected(s *session) {
 		inFlight = protocol.MaxInFlight
 	}
 	c.mu.Lock()
-	c.late = false
+	c.late, c.renewing = false, 0
 	c.outbox.connected(inFlight)
 	restored := c.intake.connected(g)
 	c.mu.Unlock()
@@ -200,7 +209,10 @@ func (c *Client) connected(s *session) {
 
 // write writes what there is to write until the connection ends, and waits for the
 // reader's end.
-func (c *Client) write(life context.Context, conn *Conn, read <-chan error) error {
+func (c *Client) write(life context.Context, s *session, read <-chan error) error {
+	conn := s.conn
+	renewal := newRenewal(life, c, s.token)
+	defer renewal.end()
 	var batch []protocol.Message
 	late := time.NewTimer(time.Hour) // for acknowledgements that nothing else hurries
 	late.Stop()
@@ -228,6 +240,14 @@ func (c *Client) write(life context.Context, conn *Conn, read <-chan error) erro
 		case <-c.wake:
 		case <-late.C:
 			waiting, due = false, true
+		case <-renewal.timer.C:
+			renewal.begin()
+		case got := <-renewal.got:
+			if token := renewal.take(got); token != "" {
+				if err := conn.Write(&protocol.Connect{Token: token}); err != nil {
+					return reason(err, <-read)
+				}
+			}
 		case err := <-read:
 			return err
 		case <-life.Done():
@@ -324,6 +344,11 @@ func (c *Client) accept(m protocol.Message) (more bool, err error) {
 		} else if m.Code == string(protocol.CodeGap) {
 			return c.intake.gap(m.Gap), nil
 		}
+	case *protocol.Connect:
+		if c.renewing == 0 {
+			return false, errors.New("a second " + m.Type().String())
+		}
+		c.renewing--
 	default:
 		return false, errors.New("a " + m.Type().String())
 	}

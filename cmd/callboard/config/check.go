@@ -19,6 +19,7 @@ var checks = map[string]func(text string) error{
 	"name":            CheckName,
 	"sha256":          checkSHA256,
 	"shards":          checkShards,
+	"keys":            func(text string) error { return unlessEmpty(text, checkKeys) },
 }
 
 func unlessEmpty(text string, check func(string) error) error {
@@ -66,6 +67,15 @@ func checkShards(text string) error {
 	return nil
 }
 
+// checkKeys checks where keys come from: whoever changes them on the way can be anybody here.
+func checkKeys(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopbackHost(u.Hostname())) {
+		return fmt.Errorf("%q: give a URL with https, like https://login.example.org/jwks.json; http is for this machine", text)
+	}
+	return nil
+}
+
 func checkSHA256(text string) error {
 	if hash, err := hex.DecodeString(text); err != nil || len(hash) != 32 {
 		return errors.New("is no SHA-256: give its 64 hexadecimal digits, as 'callboard admin token new' prints them")
@@ -80,10 +90,11 @@ func (l *Loaded) check() (faults FaultError) {
 		faults = append(faults, l.fault(key, fmt.Sprintf(problem, args...)))
 	}
 
-	if !c.Insecure && !isLoopback(c.Listen) {
-		bad("listen", "%s would let other machines in, and anyone there could speak as any user, "+
-			"for there is no sign-in yet; listen on 127.0.0.1 behind a proxy that knows your users, or give --insecure", c.Listen)
+	if !c.Insecure && !c.Identity.Wanted() && !c.Loopback() {
+		bad("listen", "%s would let other machines in, and anyone there could speak as any user, for no token is asked for; "+
+			"ask with identity.issuer, listen on 127.0.0.1 behind a proxy that knows your users, or give --insecure", c.Listen)
 	}
+	c.Identity.check(bad)
 	if !c.Insecure && c.Admin.Listen != "" && c.Admin.TLS.Cert == "" && !isLoopback(c.Admin.Listen) {
 		bad("admin.listen", "%s would send the admin token over the network in clear; "+
 			"give admin.tls.cert and admin.tls.key, listen on 127.0.0.1 and come by ssh, or give --insecure", c.Admin.Listen)
@@ -118,6 +129,36 @@ func (l *Loaded) check() (faults FaultError) {
 	return faults
 }
 
+// check tells bad what the settings of tokens have to do with each other.
+func (i *Identity) check(bad func(key, problem string, args ...any)) {
+	for _, part := range []struct {
+		key   string
+		given bool
+	}{{"revoked", len(i.Revoked) > 0}, {"revoked-file", i.RevokedFile != ""}, {"query-token", i.QueryToken}} {
+		if part.given && !i.Wanted() {
+			bad("identity."+part.key, "is for tokens, and none is asked for: give identity.issuer too")
+		}
+	}
+	if !i.issued() {
+		return
+	}
+	const remedy = "an issuer needs identity.issuer, identity.audiences, and one of identity.jwks and identity.keys"
+	switch {
+	case i.Issuer == "" && len(i.Audiences) > 0:
+		bad("identity.audiences", "is given and identity.issuer is not: "+remedy)
+	case i.Issuer == "" && i.JWKS != "":
+		bad("identity.jwks", "is given and identity.issuer is not: "+remedy)
+	case i.Issuer == "":
+		bad("identity.keys", "is given and identity.issuer is not: "+remedy)
+	case len(i.Audiences) == 0:
+		bad("identity.issuer", "is given and identity.audiences is not: "+remedy)
+	case i.JWKS == "" && i.Keys == "":
+		bad("identity.issuer", "has no keys: "+remedy)
+	case i.JWKS != "" && i.Keys != "":
+		bad("identity.jwks", "is given and identity.keys too: "+remedy)
+	}
+}
+
 // fault is one with the value of a key, wherever that comes from.
 func (l *Loaded) fault(key, problem string) Fault {
 	at := l.origins[key]
@@ -130,8 +171,15 @@ func (l *Loaded) fault(key, problem string) Fault {
 	return Fault{Key: key, Problem: problem}
 }
 
+// Loopback is whether users come from this machine alone.
+func (c *Config) Loopback() bool { return isLoopback(c.Listen) }
+
 func isLoopback(address string) bool {
 	host, _, _ := net.SplitHostPort(address) // checkAddress has looked at it
+	return isLoopbackHost(host)
+}
+
+func isLoopbackHost(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }

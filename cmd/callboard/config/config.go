@@ -31,6 +31,7 @@ type Config struct {
 	Supervision Supervision `koanf:"supervision"`
 
 	TLS       TLS       `koanf:"tls"`
+	Identity  Identity  `koanf:"identity"`
 	Inbox     Inbox     `koanf:"inbox"`
 	Store     Store     `koanf:"store"`
 	Retention Retention `koanf:"retention"`
@@ -56,6 +57,29 @@ type Supervision struct {
 type TLS struct {
 	Cert string `koanf:"cert" default:"" reload:"set" help:"PEM file of the certificate and those that it was signed with; empty for no TLS. Read again when it changes"`
 	Key  string `koanf:"key" default:"" reload:"set" help:"PEM file of the certificate's key. Read again when it changes"`
+}
+
+// Identity says whose tokens say who connects. Without an issuer, or development, nobody has to
+// prove who they are.
+type Identity struct {
+	Issuer      string        `koanf:"issuer" default:"" help:"issuer whose tokens say who connects: what they have as iss; empty for none"`
+	Audiences   []string      `koanf:"audiences" flag:"identity-audience" default:"[]" max:"100" check:"name" help:"what tokens for this service have as aud"`
+	JWKS        string        `koanf:"jwks" default:"" check:"keys" help:"URL of the issuer's keys, a JWK Set"`
+	Keys        string        `koanf:"keys" default:"" help:"file of the issuer's keys, PEM or a JWK Set, instead of a URL. Read again when it changes"`
+	Development bool          `koanf:"development" default:"false" help:"take tokens of 'callboard token new', signed with the key in the file identity-key of the data directory, which is made if it is not there"`
+	Revoked     []string      `koanf:"revoked" default:"[]" max:"100000" check:"name" help:"ids (jti) of tokens that are not taken any more"`
+	RevokedFile string        `koanf:"revoked-file" default:"" help:"file with one more on each line. Read again when it changes"`
+	Leeway      time.Duration `koanf:"leeway" default:"10s" min:"1ms" help:"by how much the clocks of the issuer and of this machine may differ"`
+	Grace       time.Duration `koanf:"grace" default:"30s" min:"1ms" help:"how long a session goes on after its token has expired, so that it can be renewed"`
+	QueryToken  bool          `koanf:"query-token" default:"false" help:"take tokens from the parameter token of the URL, too, where proxies and browsers keep them"`
+}
+
+// Wanted is whether anybody has to prove who they are.
+func (i *Identity) Wanted() bool { return i.Development || i.issued() }
+
+// issued is whether something is said of an issuer.
+func (i *Identity) issued() bool {
+	return i.Issuer != "" || len(i.Audiences) > 0 || i.JWKS != "" || i.Keys != ""
 }
 
 // Inbox bounds each user's inbox.

@@ -21,11 +21,15 @@ import (
 var samples = map[string]string{
 	"address": "127.0.0.1:7", "address or none": "127.0.0.1:7", "origin": "https://a.example.org",
 	"name": "vera", "sha256": strings.Repeat("ab", 32), "shards": "7",
+	"keys": "https://a.example.org/keys",
 }
 
 // needs are the settings that one cannot be given without.
 var needs = map[string][]string{
 	"tls.cert": {"tls.key"}, "tls.key": {"tls.cert"},
+	"identity.issuer": {"identity.audiences", "identity.keys"}, "identity.audiences": {"identity.issuer", "identity.keys"},
+	"identity.jwks": {"identity.issuer", "identity.audiences"}, "identity.keys": {"identity.issuer", "identity.audiences"},
+	"identity.revoked": {"identity.development"}, "identity.revoked-file": {"identity.development"}, "identity.query-token": {"identity.development"},
 	"admin.tls.cert": {"admin.tls.key"}, "admin.tls.key": {"admin.tls.cert"},
 	"admin.tls.client-ca": {"admin.tls.cert", "admin.tls.key"},
 	"admin.tls.roles":     {"admin.tls.cert", "admin.tls.key", "admin.tls.client-ca"},

@@ -44,6 +44,15 @@ func TestFaultNamesLineKeyAndRemedy(t *testing.T) {
 		"authority alone":    {"admin:\n  tls:\n    client-ca: a\n", []string{":3: admin.tls.client-ca asks for", "admin.tls.cert"}},
 		"roles alone":        {"admin:\n  tls:\n    roles: [{name: a, role: admin}]\n", []string{":3: admin.tls.roles are for", "client-ca"}},
 		"rests that shrink":  {"supervision:\n  park: 1m\n", []string{"supervision.max-park is 30s, less than supervision.park, which is 1m0s"}},
+		"issuer alone":       {"identity:\n  issuer: a\n", []string{":2: identity.issuer is given and identity.audiences is not", "one of identity.jwks and identity.keys"}},
+		"issuer, no keys":    {"identity: {issuer: a, audiences: [b]}\n", []string{":1: identity.issuer has no keys"}},
+		"keys of nobody":     {"identity:\n  keys: a\n", []string{":2: identity.keys is given and identity.issuer is not"}},
+		"audience of nobody": {"identity:\n  audiences: [a]\n", []string{":2: identity.audiences is given and identity.issuer is not"}},
+		"two sets of keys":   {"identity: {issuer: a, audiences: [b], keys: c, jwks: 'https://d'}\n", []string{":1: identity.jwks is given and identity.keys too"}},
+		"keys in clear":      {"identity:\n  jwks: http://a.example/keys\n", []string{":2: identity.jwks ", "https"}},
+		"revoked of none":    {"identity:\n  revoked: [a]\n", []string{":2: identity.revoked is for tokens, and none is asked for"}},
+		"query of none":      {"identity:\n  query-token: true\n", []string{":2: identity.query-token is for tokens"}},
+		"no grace":           {"identity:\n  grace: 0s\n", []string{":2: identity.grace is 0s: give at least 1ms"}},
 		"no directory":       {"data: \"\"\n", []string{":1: data is empty"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -63,6 +72,16 @@ func TestFaultNamesLineKeyAndRemedy(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Who asks for tokens lets other machines in, and who asks for none does not.
+func TestTokensOpenOtherAddresses(t *testing.T) {
+	for _, text := range []string{
+		"identity: {development: true}", "identity: {issuer: a, audiences: [b], keys: c}", "insecure: true",
+		"identity: {issuer: a, audiences: [b], jwks: 'http://127.0.0.1/keys'}",
+	} {
+		load(t, Sources{File: written(t, "listen: 0.0.0.0:80\n"+text+"\n")})
 	}
 }
 
