@@ -1,0 +1,89 @@
+package transport
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"callboard/actors"
+	"callboard/protocol"
+)
+
+// Who shows the token in CONNECT is let in or refused within TLS: no byte of the answer, of the
+// close frame or of what follows leaves in clear, and the end is told.
+func TestTokenInConnectOverTLSNeverLeavesTLS(t *testing.T) {
+	ed := edSigner(t, "")
+	own, _ := ownIdentity()
+	s, _ := guarded(t, fromFile(t, set(t, ed)), Config{TLS: &tls.Config{Certificates: []tls.Certificate{own}}}, actors.Config{})
+	const applicationData, alert = 23, 21
+	for _, subprotocol := range []string{protocol.SubprotocolJSON, protocol.SubprotocolProto} {
+		codec, _ := protocol.CodecOf(subprotocol)
+		introduced := func(token string, more ...protocol.Message) (*rawPeer, *tapped, int) {
+			nc, err := new(net.Dialer).DialContext(t.Context(), "tcp", s.address)
+			must(t, err)
+			t.Cleanup(func() { _ = nc.Close() })
+			must(t, nc.SetDeadline(time.Now().Add(patience)))
+			tap := &tapped{Conn: nc}
+			config := clientTLS()
+			config.MaxVersion = tls.VersionTLS12 // where the kinds of the records can be seen
+			conn := tls.Client(tap, config)
+			p := &rawPeer{t, conn, bufio.NewReader(conn)}
+			must(t, conn.Handshake())
+			before := len(tap.records())
+			p.put([]byte("GET /ws/alice HTTP/1.1\r\nHost: callboard\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+				"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: " + subprotocol + "\r\n\r\n"))
+			p.upgraded()
+			p.put(clientFrame(opPing, "there?"))
+			if opcode, payload := p.reads(); opcode != opPong || string(payload) != "there?" {
+				t.Fatalf("%s: %d %q", subprotocol, opcode, payload)
+			}
+			p.says(codec, &protocol.Connect{Device: "d", Token: token})
+			for _, m := range more {
+				p.says(codec, m)
+			}
+			return p, tap, before
+		}
+		sealed := func(tap *tapped, before int, last byte) {
+			t.Helper()
+			kinds := tap.records()[before:]
+			for i, kind := range kinds {
+				if kind != applicationData && (kind != alert || i != len(kinds)-1) {
+					t.Errorf("%s: the records are %v", subprotocol, kinds)
+				}
+			}
+			if kinds[len(kinds)-1] != last || bytes.Contains(tap.seen.Bytes(), []byte("callboard.v1")) || bytes.Contains(tap.seen.Bytes(), []byte("unauthorized")) {
+				t.Errorf("%s: the records are %v, of %q", subprotocol, kinds, tap.seen.Bytes())
+			}
+		}
+
+		// What comes behind CONNECT at once is not lost.
+		p, tap, before := introduced(ed.token(t, claims("alice")), &protocol.Send{Receiver: "alice", Id: "1", Content: "to myself"})
+		if _, payload := p.reads(); len(payload) == 0 {
+			t.Errorf("%s: no answer", subprotocol)
+		} else if m, err := codec.Decode(payload, nil); err != nil || m.(*protocol.Connect).User != "alice" {
+			t.Errorf("%s: %v, %v", subprotocol, m, err)
+		}
+		if _, payload := p.reads(); !bytes.Contains(payload, []byte("1")) {
+			t.Errorf("%s: %q", subprotocol, payload)
+		}
+		sealed(tap, before, applicationData)
+		_ = p.Close()
+
+		p, tap, before = introduced(edSigner(t, "").token(t, claims("alice")))
+		if opcode, payload := p.reads(); opcode != opClose || protocol.CloseCode(int(payload[0])<<8|int(payload[1])) != protocol.CloseUnauthorized {
+			t.Errorf("%s: %d %q", subprotocol, opcode, payload)
+		}
+		if _, err := io.Copy(io.Discard, p.in); err != nil {
+			t.Errorf("%s: the end is %v", subprotocol, err)
+		}
+		sealed(tap, before, alert)
+		_ = p.Close()
+	}
+	if m := s.server.Metrics(); m.Upgraded != 2 || m.Refused[protocol.CodeUnauthorized] != 2 {
+		t.Errorf("counted are %+v", m)
+	}
+}
