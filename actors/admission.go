@@ -40,7 +40,7 @@ func (l *Link) Admit(a Admission) {
 // takes a credit, as Send does.
 func (l *Link) Renew(a Admission) bool {
 	if !l.take() {
-		return false
+		return !l.ended.Load()
 	}
 	l.Admit(a)
 	return l.post(msgRenewed)

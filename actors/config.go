@@ -39,7 +39,7 @@ type Config struct {
 	MaxSessionsPerUser int
 
 	// MaxInFlight bounds the sends of one session that wait for their answer.
-	// Default protocol.MaxInFlight.
+	// Default protocol.MaxInFlight, 1,048,576 at most.
 	MaxInFlight int
 
 	// MaxWaitingBytes bounds what waits in one session for the network to take
@@ -156,7 +156,7 @@ func (c Config) validate() error {
 		fmt.Sprintf("at least %d, twice the longest message", 2*protocol.MaxFrameBytes))
 	check(c.MaxUsers > 0, "MaxUsers", c.MaxUsers, "at least 1")
 	check(c.MaxSessionsPerUser > 0, "MaxSessionsPerUser", c.MaxSessionsPerUser, "at least 1")
-	check(c.MaxInFlight > 0, "MaxInFlight", c.MaxInFlight, "at least 1")
+	check(c.MaxInFlight > 0 && c.MaxInFlight <= maxMaxInFlight, "MaxInFlight", c.MaxInFlight, fmt.Sprintf("1 to %d", maxMaxInFlight))
 	check(c.MaxWaitingBytes >= protocol.MaxFrameBytes, "MaxWaitingBytes", c.MaxWaitingBytes,
 		fmt.Sprintf("at least %d, the longest message", protocol.MaxFrameBytes))
 	for field, d := range map[string]time.Duration{

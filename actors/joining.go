@@ -71,6 +71,7 @@ func (s *session) attached(msg *attached) {
 		s.link.written.Store(msg.cursor)
 		s.link.acked.Store(msg.cursor)
 		s.wrote(s.conn.Write(s.welcome(msg)))
+		s.link.welcome()
 	} else if msg.gap != nil {
 		s.gapped(msg.gap)
 	}

@@ -30,7 +30,7 @@ type Link struct {
 	token   atomic.Uint64 // names the client's token for CloseTokens; 0: none that could be revoked
 	expires atomic.Uint32 // when the session ends for want of a new token, in seconds of System.now; 0: never
 
-	credits   atomic.Int32  // below zero: the reader waits for a credit
+	credits   atomic.Int32  // below zero: the reader waits for a credit; less withheld or barred
 	ended     atomic.Bool   // the session has ended: nothing is passed on any more
 	heard     atomic.Bool   // something came from the peer since the last heartbeat
 	opened    atomic.Bool   // err is set
@@ -54,9 +54,42 @@ func (l *Link) Dialect() Dialect { return l.dialect }
 
 // Connect passes on the client's CONNECT, in V1, before anything else and once. It
 // returns false if the session has ended.
+//
+// What the client sends after it has to wait for the answer: the session keeps all
+// credits until it has written that. So the answer is the first that the client is told, and who
+// is not let in after all has sent nothing.
 func (l *Link) Connect(c *protocol.Connect) bool {
 	l.device = c.Device
+	l.credits.Add(-withheld)
 	return l.post(c)
+}
+
+// welcome is the session's word that CONNECT is answered.
+func (l *Link) welcome() {
+	l.credits.Add(withheld)
+	l.signal()
+}
+
+// bar is the session's word that nothing of the client counts any more. The reader does not
+// wait, and goes on until the client has closed too.
+func (l *Link) bar() {
+	l.credits.Add(-barred)
+	l.signal()
+}
+
+// What is taken from the credits besides one for each message. Both are beyond what
+// Config.MaxInFlight may be.
+const (
+	maxMaxInFlight = 1 << 20
+	withheld       = 1 << 24 // until CONNECT is answered
+	barred         = 1 << 30 // for good
+)
+
+func (l *Link) isBarred() bool { return l.credits.Load() < -barred/2 }
+
+// inFlight is how many messages wait for their answer, or to be passed on.
+func (l *Link) inFlight() int {
+	return max(0, l.system.config.MaxInFlight-int(l.credits.Load())) & (withheld - 1)
 }
 
 // Ack passes on that the client has every message up to seq, in V1. One that says
@@ -89,10 +122,10 @@ func (l *Link) Next() *protocol.Send {
 }
 
 // Send passes on what was decoded into Next. It waits for a credit and returns
-// false if the session ended.
+// false if the session ended. Of a client that was shut out it passes nothing on.
 func (l *Link) Send() bool {
 	if !l.take() {
-		return false
+		return !l.ended.Load()
 	}
 	o := l.next
 	o.send.Sender = string(l.user)
@@ -121,13 +154,19 @@ func (l *Link) makeNext(receiver string) *outgoing {
 // as Send does.
 func (l *Link) Refuse(e *protocol.Error) bool {
 	l.refusedFrame(e)
-	return l.take() && l.post(&frameRefused{e})
+	if !l.take() {
+		return !l.ended.Load()
+	}
+	return l.post(&frameRefused{e})
 }
 
 // Ping answers a ping of the peer. It takes a credit, as Send does. The payload
 // must not change afterwards.
 func (l *Link) Ping(payload []byte) bool {
-	return l.take() && l.post(&pingReceived{payload})
+	if !l.take() {
+		return !l.ended.Load()
+	}
+	return l.post(&pingReceived{payload})
 }
 
 // Close is the peer's wish to end this session in order: its CLOSE message, which may
@@ -137,7 +176,7 @@ func (l *Link) Ping(payload []byte) bool {
 // Fail and Gone.
 func (l *Link) Close(code protocol.CloseCode, reason string) bool {
 	l.credits.Add(-int32(l.system.config.MaxInFlight))
-	for l.credits.Load() < 0 && !l.ended.Load() {
+	for l.credits.Load() < 0 && !l.isBarred() && !l.ended.Load() {
 		<-l.wake
 	}
 	return l.post(&peerCloses{code, reason})
@@ -169,24 +208,30 @@ func (l *Link) post(message any) bool {
 	return true
 }
 
-// take takes a credit and waits for one if need be. Only the reader calls it.
+// take takes a credit and waits for one if need be. It returns false if the session has
+// ended or the client is shut out. Only the reader calls it.
 func (l *Link) take() bool {
 	if l.ended.Load() {
 		return false
 	}
-	if l.credits.Add(-1) >= 0 {
+	left := l.credits.Add(-1)
+	if left >= 0 {
 		return true
 	}
-	l.system.counts.limits.add(LimitInFlight) // too often for an event
-	for {                                     // the channel may hold a word that was meant for Connect
-		<-l.wake
+	if left >= -withheld/2 {
+		l.system.counts.limits.add(LimitInFlight) // too often for an event
+	}
+	for l.credits.Load() < 0 {
+		if l.isBarred() {
+			l.credits.Add(1)
+			return false
+		}
+		<-l.wake // the channel may hold a word that was meant for Connect
 		if l.ended.Load() {
 			return false
 		}
-		if l.credits.Load() >= 0 {
-			return true
-		}
 	}
+	return true
 }
 
 // give returns a credit. Any actor may call it, once for each answer.

@@ -180,7 +180,7 @@ func (s *session) describe(ctx actor.Context) {
 	info := &SessionInfo{
 		Number: s.number, User: link.user, Device: s.device(), Protocol: "seed", State: s.state.String(),
 		Since: link.system.started.Add(time.Duration(s.since) * time.Second), Stalled: s.stalled, Written: s.last,
-		InFlight: max(0, link.system.config.MaxInFlight-int(link.credits.Load())),
+		InFlight: link.inFlight(),
 	}
 	if c, ok := s.conn.(Described); ok {
 		conn := c.Describe()

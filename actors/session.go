@@ -311,6 +311,9 @@ func (s *session) close(c Control) {
 	if s.state <= attaching {
 		defer s.link.settle(nil) // the reader waits for the peer's close frame
 	}
+	if s.state <= attaching || shutsOut(c.Code) {
+		s.link.bar()
+	}
 	s.state, s.code, s.reason = closing, c.Code, c.Reason
 	if c.Drop {
 		s.last = s.taken // what waits is thrown away, and comes again
@@ -321,6 +324,12 @@ func (s *session) close(c Control) {
 	s.unflushed = true
 	s.detach() // what comes for the user now is for its other sessions, or refused
 	s.cut = s.link.system.after(s.link.system.config.CloseTimeout, s.self, msgCloseExpired)
+}
+
+// shutsOut is whether a session ends because its client may not be here: then what it still sends
+// before the connection ends is not taken.
+func shutsOut(code protocol.CloseCode) bool {
+	return code == protocol.CloseBlocked || code == protocol.CloseUnauthorized || code == protocol.CloseTokenExpired
 }
 
 // gone: the reader is done. A peer that has sent its close frame gets ours.
