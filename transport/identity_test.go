@@ -2,12 +2,6 @@ package transport
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -19,126 +13,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
 
 	"callboard/actors"
 	"callboard/protocol"
 	"callboard/transport/identity"
+	"callboard/transport/identity/identitytest"
 )
-
-// signer is a key of an issuer.
-type signer struct {
-	id      string
-	method  jwt.SigningMethod
-	private any
-}
-
-const (
-	testIssuer   = "https://issuer.example.org"
-	testAudience = "callboard.example.org"
-)
-
-func rsaSigner(t *testing.T, id string) *signer {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	must(t, err)
-	return &signer{id, jwt.SigningMethodRS256, key}
-}
-
-func ecSigner(t *testing.T, id string) *signer {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	return &signer{id, jwt.SigningMethodES256, key}
-}
-
-func edSigner(t *testing.T, id string) *signer {
-	t.Helper()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	must(t, err)
-	return &signer{id, jwt.SigningMethodEdDSA, key}
-}
-
-func secretSigner(id string) *signer {
-	return &signer{id, jwt.SigningMethodHS256, []byte(strings.Repeat("secret", 8))}
-}
-
-// claims are those of a token that holds.
-func claims(user string) jwt.MapClaims {
-	return jwt.MapClaims{"iss": testIssuer, "aud": testAudience, "sub": user, "exp": time.Now().Add(time.Hour).Unix()}
-}
-
-func (s *signer) token(t *testing.T, c jwt.MapClaims) string {
-	t.Helper()
-	token := jwt.NewWithClaims(s.method, c)
-	if s.id != "" {
-		token.Header["kid"] = s.id
-	}
-	text, err := token.SignedString(s.private)
-	must(t, err)
-	return text
-}
-
-func (s *signer) public() any {
-	if private, ok := s.private.(crypto.Signer); ok {
-		return private.Public()
-	}
-	return s.private
-}
-
-// set is a JWK Set with the keys.
-func set(t *testing.T, signers ...*signer) []byte {
-	t.Helper()
-	marshalled := jwkset.JWKSMarshal{Keys: []jwkset.JWKMarshal{}}
-	for _, s := range signers {
-		key, err := jwkset.NewJWKFromKey(s.public(), jwkset.JWKOptions{
-			Marshal:  jwkset.JWKMarshalOptions{Private: true},
-			Metadata: jwkset.JWKMetadataOptions{KID: s.id, ALG: jwkset.ALG(s.method.Alg()), USE: jwkset.UseSig},
-		})
-		must(t, err)
-		marshalled.Keys = append(marshalled.Keys, key.Marshal())
-	}
-	text, err := json.Marshal(marshalled)
-	must(t, err)
-	return text
-}
-
-// keyServer is an issuer's JWKS endpoint.
-type keyServer struct {
-	*httptest.Server
-	mu    sync.Mutex
-	set   []byte // nil: it does not work
-	asked atomic.Int64
-}
-
-func serveKeys(t *testing.T, set []byte) *keyServer {
-	t.Helper()
-	k := &keyServer{set: set}
-	k.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		k.asked.Add(1)
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if k.set == nil {
-			w.WriteHeader(http.StatusBadGateway)
-			return
-		}
-		_, _ = w.Write(k.set)
-	}))
-	t.Cleanup(k.Close)
-	return k
-}
-
-func (k *keyServer) put(set []byte) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.set = set
-}
 
 // guarded is a server that wants tokens of the test's issuer.
 func guarded(t *testing.T, keys identity.Config, config Config, system actors.Config) (*service, *identity.Verifier) {
@@ -162,11 +46,11 @@ func fromFile(t *testing.T, set []byte) identity.Config {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "keys.json")
 	must(t, os.WriteFile(name, set, 0o600))
-	return identity.Config{Poll: 5 * time.Millisecond, Issuers: []identity.Issuer{{Name: testIssuer, Audiences: []string{testAudience}, KeyFile: name}}}
+	return identity.Config{Poll: 5 * time.Millisecond, Issuers: []identity.Issuer{{Name: identitytest.Issuer, Audiences: []string{identitytest.Audience}, KeyFile: name}}}
 }
 
-func fromURL(k *keyServer) identity.Config {
-	return identity.Config{MinRefresh: time.Millisecond, Issuers: []identity.Issuer{{Name: testIssuer, Audiences: []string{testAudience}, KeyURL: k.URL}}}
+func fromURL(k *identitytest.Server) identity.Config {
+	return identity.Config{MinRefresh: time.Millisecond, Issuers: []identity.Issuer{{Name: identitytest.Issuer, Audiences: []string{identitytest.Audience}, KeyURL: k.URL}}}
 }
 
 // outcome is what came of an attempt to connect: "in", or the status and the code, or the
@@ -254,74 +138,66 @@ var inConnect = map[string]string{
 }
 
 func TestTokensLetInAndForgeriesDoNot(t *testing.T) {
-	rs, es, ed, hs := rsaSigner(t, "rsa"), ecSigner(t, "ec"), edSigner(t, "ed"), secretSigner("hs")
-	keys := fromFile(t, set(t, rs, es, ed, hs))
+	rs, es, ed, hs := identitytest.RSA(t, "rsa"), identitytest.EC(t, "ec"), identitytest.Ed(t, "ed"), identitytest.Secret("hs")
+	keys := fromFile(t, identitytest.Set(t, rs, es, ed, hs))
 	keys.Leeway = time.Minute // more than this test takes
 	s, _ := guarded(t, keys, Config{TokenInQuery: true}, actors.Config{})
-	with := func(key string, value any) jwt.MapClaims {
-		c := claims("alice")
-		if c[key] = value; value == nil {
-			delete(c, key)
-		}
-		return c
-	}
+	with := func(claim string, value any) jwt.MapClaims { return identitytest.With("alice", claim, value) }
 	confused := func(secret []byte, kid string) string { // the public key taken for a secret
-		return (&signer{kid, jwt.SigningMethodHS256, secret}).token(t, claims("alice"))
+		return (&identitytest.Signer{ID: kid, Method: jwt.SigningMethodHS256, Private: secret}).Token(t, identitytest.Claims("alice"))
 	}
-	der, err := x509.MarshalPKIXPublicKey(rs.public())
+	der, err := x509.MarshalPKIXPublicKey(rs.Public())
 	must(t, err)
-	unsigned, err := jwt.NewWithClaims(jwt.SigningMethodNone, claims("alice")).SignedString(jwt.UnsafeAllowNoneSignatureType)
-	must(t, err)
-	good := rs.token(t, claims("alice"))
+	good := rs.Token(t, identitytest.Claims("alice"))
 	parts := strings.Split(good, ".")
 	soon := time.Now().Add(time.Hour).Unix()
-	critical := jwt.NewWithClaims(rs.method, claims("alice"))
+	critical := jwt.NewWithClaims(rs.Method, identitytest.Claims("alice"))
 	critical.Header["kid"], critical.Header["crit"], critical.Header["b64"] = "rsa", []string{"b64"}, true
-	withCritical, err := critical.SignedString(rs.private)
+	withCritical, err := critical.SignedString(rs.Private)
 	must(t, err)
 	forgedHeader := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"NoNe","kid":"rsa"}`))
 
 	const refused, expired = "Unauthorized: unauthorized", "Unauthorized: token_expired"
 	for name, c := range map[string]struct{ token, want string }{
 		"RS256":               {good, "in"},
-		"ES256":               {es.token(t, claims("alice")), "in"},
-		"EdDSA":               {ed.token(t, claims("alice")), "in"},
-		"HS256":               {hs.token(t, claims("alice")), "in"},
-		"several audiences":   {rs.token(t, with("aud", []string{"x", testAudience})), "in"},
-		"already valid":       {rs.token(t, with("nbf", time.Now().Add(-time.Minute).Unix())), "in"},
-		"within the leeway":   {rs.token(t, with("exp", time.Now().Add(-3*time.Second).Unix())), "in"},
-		"without a key id":    {(&signer{"", es.method, es.private}).token(t, claims("alice")), "in"},
-		"alg none":            {unsigned, refused},
+		"ES256":               {es.Token(t, identitytest.Claims("alice")), "in"},
+		"EdDSA":               {ed.Token(t, identitytest.Claims("alice")), "in"},
+		"HS256":               {hs.Token(t, identitytest.Claims("alice")), "in"},
+		"several audiences":   {rs.Token(t, with("aud", []string{"x", identitytest.Audience})), "in"},
+		"already valid":       {rs.Token(t, with("nbf", time.Now().Add(-time.Minute).Unix())), "in"},
+		"within the leeway":   {rs.Token(t, with("exp", time.Now().Add(-3*time.Second).Unix())), "in"},
+		"without a key id":    {(&identitytest.Signer{ID: "", Method: es.Method, Private: es.Private}).Token(t, identitytest.Claims("alice")), "in"},
+		"alg none":            {identitytest.Unsigned(t, identitytest.Claims("alice")), refused},
 		"alg NoNe":            {forgedHeader + "." + parts[1] + ".", refused},
 		"alg none with a key": {forgedHeader + "." + parts[1] + "." + parts[2], refused},
 		"public key as HMAC":  {confused(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), "rsa"), refused},
 		"DER as HMAC":         {confused(der, "rsa"), refused},
 		"no kid, as HMAC":     {confused(der, ""), refused},
-		"RS384":               {(&signer{"rsa", jwt.SigningMethodRS384, rs.private}).token(t, claims("alice")), refused},
-		"PS256":               {(&signer{"rsa", jwt.SigningMethodPS256, rs.private}).token(t, claims("alice")), refused},
-		"HS512":               {(&signer{"hs", jwt.SigningMethodHS512, hs.private}).token(t, claims("alice")), refused},
-		"RS384, no kid":       {(&signer{"", jwt.SigningMethodRS384, rs.private}).token(t, claims("alice")), refused},
-		"PS256, no kid":       {(&signer{"", jwt.SigningMethodPS256, rs.private}).token(t, claims("alice")), refused},
-		"huge and signed":     {rs.token(t, with("pad", strings.Repeat("x", protocol.MaxTokenBytes))), refused},
-		"kid of another key":  {(&signer{"ec", rs.method, rs.private}).token(t, claims("alice")), refused},
-		"unknown kid":         {(&signer{"other", rs.method, rs.private}).token(t, claims("alice")), refused},
-		"another's key":       {rsaSigner(t, "rsa").token(t, claims("alice")), refused},
-		"no kid, other key":   {rsaSigner(t, "").token(t, claims("alice")), refused},
-		"expired":             {rs.token(t, with("exp", time.Now().Add(-time.Hour).Unix())), expired},
-		"not yet valid":       {rs.token(t, with("nbf", soon)), refused},
-		"no exp":              {rs.token(t, with("exp", nil)), refused},
-		"exp that is no time": {rs.token(t, with("exp", "tomorrow")), refused},
-		"other issuer":        {rs.token(t, with("iss", "https://evil.example.org")), refused},
-		"no issuer":           {rs.token(t, with("iss", nil)), refused},
-		"other audience":      {rs.token(t, with("aud", "another.example.org")), refused},
-		"no audience":         {rs.token(t, with("aud", nil)), refused},
-		"expired for another": {rs.token(t, maps.Collect(merged(with("aud", "x"), jwt.MapClaims{"exp": 1}))), refused},
-		"somebody else":       {rs.token(t, with("sub", "bob")), "Forbidden: user_mismatch"},
-		"no subject":          {rs.token(t, with("sub", nil)), refused},
-		"subject no user id":  {rs.token(t, with("sub", "alice smith")), refused},
-		"subject a number":    {rs.token(t, with("sub", 7)), refused},
+		"RS384":               {(&identitytest.Signer{ID: "rsa", Method: jwt.SigningMethodRS384, Private: rs.Private}).Token(t, identitytest.Claims("alice")), refused},
+		"PS256":               {(&identitytest.Signer{ID: "rsa", Method: jwt.SigningMethodPS256, Private: rs.Private}).Token(t, identitytest.Claims("alice")), refused},
+		"HS512":               {(&identitytest.Signer{ID: "hs", Method: jwt.SigningMethodHS512, Private: hs.Private}).Token(t, identitytest.Claims("alice")), refused},
+		"RS384, no kid":       {(&identitytest.Signer{ID: "", Method: jwt.SigningMethodRS384, Private: rs.Private}).Token(t, identitytest.Claims("alice")), refused},
+		"PS256, no kid":       {(&identitytest.Signer{ID: "", Method: jwt.SigningMethodPS256, Private: rs.Private}).Token(t, identitytest.Claims("alice")), refused},
+		"huge and signed":     {rs.Token(t, with("pad", strings.Repeat("x", protocol.MaxTokenBytes))), refused},
+		"kid of another key":  {(&identitytest.Signer{ID: "ec", Method: rs.Method, Private: rs.Private}).Token(t, identitytest.Claims("alice")), refused},
+		"unknown kid":         {(&identitytest.Signer{ID: "other", Method: rs.Method, Private: rs.Private}).Token(t, identitytest.Claims("alice")), refused},
+		"another's key":       {identitytest.RSA(t, "rsa").Token(t, identitytest.Claims("alice")), refused},
+		"no kid, other key":   {identitytest.RSA(t, "").Token(t, identitytest.Claims("alice")), refused},
+		"expired":             {rs.Token(t, with("exp", time.Now().Add(-time.Hour).Unix())), expired},
+		"not yet valid":       {rs.Token(t, with("nbf", soon)), refused},
+		"no exp":              {rs.Token(t, with("exp", nil)), refused},
+		"exp that is no time": {rs.Token(t, with("exp", "tomorrow")), refused},
+		"other issuer":        {rs.Token(t, with("iss", "https://evil.example.org")), refused},
+		"no issuer":           {rs.Token(t, with("iss", nil)), refused},
+		"other audience":      {rs.Token(t, with("aud", "another.example.org")), refused},
+		"no audience":         {rs.Token(t, with("aud", nil)), refused},
+		"expired for another": {rs.Token(t, maps.Collect(merged(with("aud", "x"), jwt.MapClaims{"exp": 1}))), refused},
+		"somebody else":       {rs.Token(t, with("sub", "bob")), "Forbidden: user_mismatch"},
+		"no subject":          {rs.Token(t, with("sub", nil)), refused},
+		"subject no user id":  {rs.Token(t, with("sub", "alice smith")), refused},
+		"subject a number":    {rs.Token(t, with("sub", 7)), refused},
 		"critical header":     {withCritical, refused},
-		"payload changed":     {parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"`+testIssuer+`","sub":"alice"}`)) + "." + parts[2], refused},
+		"payload changed":     {parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"`+identitytest.Issuer+`","sub":"alice"}`)) + "." + parts[2], refused},
 		"no signature":        {parts[0] + "." + parts[1] + ".", refused},
 		"two parts":           {parts[0] + "." + parts[1], refused},
 		"four parts":          {good + ".x", refused},
@@ -371,17 +247,17 @@ func merged(all ...jwt.MapClaims) func(yield func(string, any) bool) {
 }
 
 func TestTokenInTheURLCountsOnlyWhereItIsAllowed(t *testing.T) {
-	ed := edSigner(t, "")
-	s, _ := guarded(t, fromFile(t, set(t, ed)), Config{}, actors.Config{})
-	if got := s.attempt("query ", "/ws/alice", ed.token(t, claims("alice"))); got != "Unauthorized: unauthorized" {
+	ed := identitytest.Ed(t, "")
+	s, _ := guarded(t, fromFile(t, identitytest.Set(t, ed)), Config{}, actors.Config{})
+	if got := s.attempt("query ", "/ws/alice", ed.Token(t, identitytest.Claims("alice"))); got != "Unauthorized: unauthorized" {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestSeveralTokensAreNone(t *testing.T) {
-	ed := edSigner(t, "")
-	s, _ := guarded(t, fromFile(t, set(t, ed)), Config{TokenInQuery: true}, actors.Config{})
-	token := ed.token(t, claims("alice"))
+	ed := identitytest.Ed(t, "")
+	s, _ := guarded(t, fromFile(t, identitytest.Set(t, ed)), Config{TokenInQuery: true}, actors.Config{})
+	token := ed.Token(t, identitytest.Claims("alice"))
 	for name, c := range map[string]struct {
 		path   string
 		header http.Header
@@ -402,16 +278,16 @@ func TestSeveralTokensAreNone(t *testing.T) {
 	header := http.Header{"Authorization": {"Bearer " + token}}
 	p, _, err := s.dial("alice", header, protocol.SubprotocolJSON) // one in the handshake, one of somebody else in CONNECT
 	must(t, err)
-	hello, err := json.Marshal(map[string]any{"type": 0, "token": ed.token(t, claims("bob"))})
+	hello, err := json.Marshal(map[string]any{"type": 0, "token": ed.Token(t, identitytest.Claims("bob"))})
 	must(t, err)
 	p.write(string(hello))
 	p.closed(protocol.CloseUnauthorized)
 }
 
 func TestOriginMattersAsMuchWithAToken(t *testing.T) {
-	ed := edSigner(t, "")
-	s, _ := guarded(t, fromFile(t, set(t, ed)), Config{AllowOrigins: []string{"https://app.example.org"}}, actors.Config{})
-	good, bad := ed.token(t, claims("alice")), edSigner(t, "").token(t, claims("alice"))
+	ed := identitytest.Ed(t, "")
+	s, _ := guarded(t, fromFile(t, identitytest.Set(t, ed)), Config{AllowOrigins: []string{"https://app.example.org"}}, actors.Config{})
+	good, bad := ed.Token(t, identitytest.Claims("alice")), identitytest.Ed(t, "").Token(t, identitytest.Claims("alice"))
 	for _, c := range []struct {
 		origin, token string
 		want          int
@@ -444,9 +320,9 @@ func TestOriginMattersAsMuchWithAToken(t *testing.T) {
 }
 
 func TestBlockedUserStaysOutWithAToken(t *testing.T) {
-	ed := edSigner(t, "")
-	s, _ := guarded(t, fromFile(t, set(t, ed)), Config{TokenInQuery: true}, actors.Config{})
-	token := ed.token(t, claims("alice"))
+	ed := identitytest.Ed(t, "")
+	s, _ := guarded(t, fromFile(t, identitytest.Set(t, ed)), Config{TokenInQuery: true}, actors.Config{})
+	token := ed.Token(t, identitytest.Claims("alice"))
 	p := s.bearer("alice", token)
 	_, err := s.system.Block(t.Context(), actors.Block{User: "alice"})
 	must(t, err)
@@ -465,10 +341,10 @@ func TestBlockedUserStaysOutWithAToken(t *testing.T) {
 }
 
 func TestKeysOfAURL(t *testing.T) {
-	old, next := rsaSigner(t, "1"), rsaSigner(t, "2")
-	keys := serveKeys(t, nil) // down at the start
+	old, next := identitytest.RSA(t, "1"), identitytest.RSA(t, "2")
+	keys := identitytest.Serve(t, nil) // down at the start
 	s, _ := guarded(t, fromURL(keys), Config{}, actors.Config{})
-	token, later := old.token(t, claims("alice")), next.token(t, claims("alice"))
+	token, later := old.Token(t, identitytest.Claims("alice")), next.Token(t, identitytest.Claims("alice"))
 	all := func(when, token, want string) {
 		t.Helper()
 		for _, way := range ways {
@@ -486,68 +362,72 @@ func TestKeysOfAURL(t *testing.T) {
 		}
 	}
 	all("down at the start", token, "Service Unavailable: unavailable")
-	keys.put([]byte("<html>"))
+	keys.Put([]byte("<html>"))
 	all("not a set", token, "Service Unavailable: unavailable")
-	keys.put(set(t, secretSigner("1")))
-	all("a secret for all to see", secretSigner("1").token(t, claims("alice")), "Service Unavailable: unavailable")
-	keys.put(set(t, old))
+	keys.Put(identitytest.Set(t, identitytest.Secret("1")))
+	all("a secret for all to see", identitytest.Secret("1").Token(t, identitytest.Claims("alice")), "Service Unavailable: unavailable")
+	keys.Put(identitytest.Set(t, old))
 	all("up", token, "in")
 	all("key unknown to the issuer", later, "Unauthorized: unauthorized")
-	keys.put(nil)
+	keys.Put(nil)
 	all("down later, known key", token, "in")
 	all("down later, unknown key", later, "Service Unavailable: unavailable")
-	keys.put(set(t, old, next))
+	keys.Put(identitytest.Set(t, old, next))
 	all("rotated, new key", later, "in")
 	all("rotated, old key", token, "in")
-	keys.put(set(t, rsaSigner(t, "3")))
-	all("swapped, unknown key", rsaSigner(t, "4").token(t, claims("alice")), "Unauthorized: unauthorized")
+	keys.Put(identitytest.Set(t, identitytest.RSA(t, "3")))
+	all("swapped, unknown key", identitytest.RSA(t, "4").Token(t, identitytest.Claims("alice")), "Unauthorized: unauthorized")
 	all("swapped, old key", token, "Unauthorized: unauthorized")
 }
 
 func TestFloodOfUnknownKeysAsksTheIssuerOnce(t *testing.T) {
-	rs := rsaSigner(t, "1")
-	keys := serveKeys(t, set(t, rs))
+	rs := identitytest.RSA(t, "1")
+	keys := identitytest.Serve(t, identitytest.Set(t, rs))
 	config := fromURL(keys)
 	config.MinRefresh = time.Hour
 	s, _ := guarded(t, config, Config{}, actors.Config{})
-	eventually(t, "the keys are there", func() bool { return s.attempt("header ", "/ws/alice", rs.token(t, claims("alice"))) == "in" })
-	forged := rsaSigner(t, "2").token(t, claims("alice"))
+	eventually(t, "the keys are there", func() bool {
+		return s.attempt("header ", "/ws/alice", rs.Token(t, identitytest.Claims("alice"))) == "in"
+	})
+	forged := identitytest.RSA(t, "2").Token(t, identitytest.Claims("alice"))
 	for range 20 {
 		if got := s.attempt("header ", "/ws/alice", forged); got != "Service Unavailable: unavailable" {
 			t.Fatal(got)
 		}
 	}
-	if n := keys.asked.Load(); n != 1 {
+	if n := keys.Asked.Load(); n != 1 {
 		t.Errorf("the issuer was asked %d times", n)
 	}
 }
 
 func TestKeyFileIsReadAgain(t *testing.T) {
-	old, next := edSigner(t, "1"), edSigner(t, "2")
-	config := fromFile(t, set(t, old))
+	old, next := identitytest.Ed(t, "1"), identitytest.Ed(t, "2")
+	config := fromFile(t, identitytest.Set(t, old))
 	s, _ := guarded(t, config, Config{}, actors.Config{})
 	must(t, os.WriteFile(config.Issuers[0].KeyFile, []byte("{broken"), 0o600))
 	time.Sleep(50 * time.Millisecond)
-	if got := s.attempt("header ", "/ws/alice", old.token(t, claims("alice"))); got != "in" {
+	if got := s.attempt("header ", "/ws/alice", old.Token(t, identitytest.Claims("alice"))); got != "in" {
 		t.Errorf("with a broken file: %s", got)
 	}
-	must(t, os.WriteFile(config.Issuers[0].KeyFile, set(t, next), 0o600))
-	eventually(t, "the new key counts", func() bool { return s.attempt("header ", "/ws/alice", next.token(t, claims("alice"))) == "in" })
-	if got := s.attempt("header ", "/ws/alice", old.token(t, claims("alice"))); got != "Unauthorized: unauthorized" {
+	must(t, os.WriteFile(config.Issuers[0].KeyFile, identitytest.Set(t, next), 0o600))
+	eventually(t, "the new key counts", func() bool {
+		return s.attempt("header ", "/ws/alice", next.Token(t, identitytest.Claims("alice"))) == "in"
+	})
+	if got := s.attempt("header ", "/ws/alice", old.Token(t, identitytest.Claims("alice"))); got != "Unauthorized: unauthorized" {
 		t.Errorf("the old key: %s", got)
 	}
 }
 
 func TestRevokedTokenIsShutOutAtOnce(t *testing.T) {
-	ed := edSigner(t, "")
-	config := fromFile(t, set(t, ed))
+	ed := identitytest.Ed(t, "")
+	config := fromFile(t, identitytest.Set(t, ed))
 	config.RevokedFile = filepath.Join(t.TempDir(), "revoked")
 	must(t, os.WriteFile(config.RevokedFile, []byte("# none yet\n"), 0o600))
 	s, _ := guarded(t, config, Config{TokenInQuery: true}, actors.Config{})
 	with := func(jti string) string {
-		c := claims("alice")
+		c := identitytest.Claims("alice")
 		c["jti"] = jti
-		return ed.token(t, c)
+		return ed.Token(t, c)
 	}
 	mine, other := with("mine"), with("other")
 	seed := s.bearer("alice", mine)
@@ -600,13 +480,13 @@ func (s *service) unidentified(path string, codec protocol.Codec) *rawPeer {
 }
 
 func TestExpiryRenewalAndItsGrace(t *testing.T) {
-	ed := edSigner(t, "")
-	config := fromFile(t, set(t, ed))
+	ed := identitytest.Ed(t, "")
+	config := fromFile(t, identitytest.Set(t, ed))
 	s, _ := guarded(t, config, Config{TokenGrace: time.Millisecond}, actors.Config{PingInterval: time.Second})
 	short := func(user string) string {
-		c := claims(user)
+		c := identitytest.Claims(user)
 		c["exp"] = time.Now().Add(-2 * time.Second).Unix() // within the leeway
-		return ed.token(t, c)
+		return ed.Token(t, c)
 	}
 	seed := s.bearer("seed", short("seed"))
 	expiring, renewed := map[protocol.Codec]*rawPeer{}, []*rawPeer(nil)
@@ -634,9 +514,9 @@ func TestExpiryRenewalAndItsGrace(t *testing.T) {
 			}
 		}
 		for reason, bad := range map[string]*protocol.Connect{
-			string(protocol.CodeUserMismatch):   {Token: ed.token(t, claims("bob"))},
-			string(protocol.CodeUnauthorized):   {Token: edSigner(t, "").token(t, claims("alice"))},
-			string(protocol.CodeInvalidMessage): {Token: ed.token(t, claims("alice")), Window: 7},
+			string(protocol.CodeUserMismatch):   {Token: ed.Token(t, identitytest.Claims("bob"))},
+			string(protocol.CodeUnauthorized):   {Token: identitytest.Ed(t, "").Token(t, identitytest.Claims("alice"))},
+			string(protocol.CodeInvalidMessage): {Token: ed.Token(t, identitytest.Claims("alice")), Window: 7},
 		} {
 			renewing.says(codec, bad)
 			if e, ok := hears().(*protocol.Error); !ok || e.Code != reason {
@@ -647,7 +527,7 @@ func TestExpiryRenewalAndItsGrace(t *testing.T) {
 		if e, ok := hears().(*protocol.Error); !ok || e.Code != string(protocol.CodeInvalidMessage) {
 			t.Errorf("a CONNECT without a token: %v", e)
 		}
-		renewing.says(codec, &protocol.Connect{Token: ed.token(t, claims("alice"))})
+		renewing.says(codec, &protocol.Connect{Token: ed.Token(t, identitytest.Claims("alice"))})
 		if m, ok := hears().(*protocol.Connect); !ok || m.User != "alice" || m.Session != granted.Session || m.Cursor != nil || m.Limits != nil {
 			t.Errorf("renewed by %v", m)
 		}
@@ -674,9 +554,9 @@ func TestExpiryRenewalAndItsGrace(t *testing.T) {
 }
 
 func TestNobodyGetsNothingBeforeCONNECTHasProvedWhoItIs(t *testing.T) {
-	ed := edSigner(t, "")
-	s, _ := guarded(t, fromFile(t, set(t, ed)), Config{MaxUnidentified: 2, HandshakeTimeout: time.Second}, actors.Config{})
-	sender := s.bearer("bob", ed.token(t, claims("bob")))
+	ed := identitytest.Ed(t, "")
+	s, _ := guarded(t, fromFile(t, identitytest.Set(t, ed)), Config{MaxUnidentified: 2, HandshakeTimeout: time.Second}, actors.Config{})
+	sender := s.bearer("bob", ed.Token(t, identitytest.Claims("bob")))
 	for _, codec := range codecs {
 		nobody := s.unidentified("/ws/alice", codec)
 		if n := s.sessions(); n != 1 {
@@ -690,10 +570,10 @@ func TestNobodyGetsNothingBeforeCONNECTHasProvedWhoItIs(t *testing.T) {
 		eventually(t, "it is not counted any more", func() bool { return s.server.unidentified.Load() == 0 })
 
 		silent := []*rawPeer{s.unidentified("/ws", codec), s.unidentified("/ws", codec)}
-		if got := s.attempt("connect "+codec.String(), "/ws", ed.token(t, claims("alice"))); got != "Service Unavailable: too_many_connections" {
+		if got := s.attempt("connect "+codec.String(), "/ws", ed.Token(t, identitytest.Claims("alice"))); got != "Service Unavailable: too_many_connections" {
 			t.Errorf("the third that says nothing: %s", got)
 		}
-		if got := s.attempt("header "+codec.String(), "/ws", ed.token(t, claims("carol"))); got != "incarol" {
+		if got := s.attempt("header "+codec.String(), "/ws", ed.Token(t, identitytest.Claims("carol"))); got != "incarol" {
 			t.Errorf("who shows a token meanwhile: %s", got)
 		}
 		for _, p := range silent {
@@ -704,7 +584,7 @@ func TestNobodyGetsNothingBeforeCONNECTHasProvedWhoItIs(t *testing.T) {
 		}
 		eventually(t, "they are not counted any more", func() bool { return s.server.unidentified.Load() == 0 })
 
-		hello := codec.Append(nil, &protocol.Connect{Token: ed.token(t, claims("alice"))})
+		hello := codec.Append(nil, &protocol.Connect{Token: ed.Token(t, identitytest.Claims("alice"))})
 		fragmented := s.unidentified("/ws", codec) // CONNECT in parts, with a ping between, and a SEND in the same bytes
 		bytes := slices.Concat(fragment(false, opcodeOf(codec), string(hello[:5])), clientFrame(opPing, ""), fragment(true, opContinuation, string(hello[5:])),
 			clientFrame(opcodeOf(codec), string(codec.Append(nil, &protocol.Send{Id: "early-" + codec.String(), Receiver: "carol", Content: "x"}))))

@@ -11,14 +11,15 @@ import (
 
 	"callboard/actors"
 	"callboard/protocol"
+	"callboard/transport/identity/identitytest"
 )
 
 // Who shows the token in CONNECT is let in or refused within TLS: no byte of the answer, of the
 // close frame or of what follows leaves in clear, and the end is told.
 func TestTokenInConnectOverTLSNeverLeavesTLS(t *testing.T) {
-	ed := edSigner(t, "")
+	ed := identitytest.Ed(t, "")
 	own, _ := ownIdentity()
-	s, _ := guarded(t, fromFile(t, set(t, ed)), Config{TLS: &tls.Config{Certificates: []tls.Certificate{own}}}, actors.Config{})
+	s, _ := guarded(t, fromFile(t, identitytest.Set(t, ed)), Config{TLS: &tls.Config{Certificates: []tls.Certificate{own}}}, actors.Config{})
 	const applicationData, alert = 23, 21
 	for _, subprotocol := range []string{protocol.SubprotocolJSON, protocol.SubprotocolProto} {
 		codec, _ := protocol.CodecOf(subprotocol)
@@ -61,7 +62,7 @@ func TestTokenInConnectOverTLSNeverLeavesTLS(t *testing.T) {
 		}
 
 		// What comes behind CONNECT at once is not lost.
-		p, tap, before := introduced(ed.token(t, claims("alice")), &protocol.Send{Receiver: "alice", Id: "1", Content: "to myself"})
+		p, tap, before := introduced(ed.Token(t, identitytest.Claims("alice")), &protocol.Send{Receiver: "alice", Id: "1", Content: "to myself"})
 		met, sent := false, false
 		for !met || !sent { // its answer may come before that to CONNECT
 			_, payload := p.reads()
@@ -77,7 +78,7 @@ func TestTokenInConnectOverTLSNeverLeavesTLS(t *testing.T) {
 		sealed(tap, before, applicationData)
 		_ = p.Close()
 
-		p, tap, before = introduced(edSigner(t, "").token(t, claims("alice")))
+		p, tap, before = introduced(identitytest.Ed(t, "").Token(t, identitytest.Claims("alice")))
 		if opcode, payload := p.reads(); opcode != opClose || protocol.CloseCode(int(payload[0])<<8|int(payload[1])) != protocol.CloseUnauthorized {
 			t.Errorf("%s: %d %q", subprotocol, opcode, payload)
 		}

@@ -36,6 +36,10 @@ func openAdmin(ctx context.Context, c *config.Config) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; is another callboard there? --admin gives another address, or with \"\" none", err)
 	}
+	if err := c.BoundAdmin(listener.Addr()); err != nil {
+		_ = listener.Close()
+		return nil, misconfigured(err)
+	}
 	return listener, nil
 }
 

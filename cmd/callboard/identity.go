@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -16,22 +18,47 @@ const identityKeyName = "identity-key"
 
 // openIdentity makes the verifier; nil if nobody has to prove who they are.
 func openIdentity(c *config.Config, logger *slog.Logger) (*identity.Verifier, error) {
-	o := &c.Identity
-	if !o.Wanted() {
+	if !c.Identity.Wanted() {
 		return nil, nil //nolint:nilnil // that is no error
 	}
-	verified := identity.Config{Leeway: o.Leeway, Revoked: o.Revoked, RevokedFile: o.RevokedFile, Log: logger}
-	if o.Issuer != "" {
-		verified.Issuers = append(verified.Issuers, identity.Issuer{Name: o.Issuer, Audiences: o.Audiences, KeyFile: o.Keys, KeyURL: o.JWKS})
-	}
-	if o.Development {
-		path := filepath.Join(c.Data, identityKeyName)
-		if _, err := identity.MakeKey(path); err != nil {
+	if c.Identity.Development {
+		if _, err := identity.MakeKey(developmentKey(c)); err != nil {
 			return nil, err
 		}
-		verified.Issuers = append(verified.Issuers, identity.Development(path))
 	}
-	return identity.New(verified)
+	verifier, err := identity.New(verified(c, logger))
+	return verifier, naming(c, err)
+}
+
+// verified is the part of a configuration that says whose tokens are taken.
+func verified(c *config.Config, logger *slog.Logger) identity.Config {
+	o := &c.Identity
+	of := identity.Config{Leeway: o.Leeway, Revoked: o.Revoked, RevokedFile: o.RevokedFile, Log: logger}
+	if o.Issuer != "" {
+		of.Issuers = append(of.Issuers, identity.Issuer{Name: o.Issuer, Audiences: o.Audiences, KeyFile: o.Keys, KeyURL: o.JWKS})
+	}
+	if o.Development {
+		of.Issuers = append(of.Issuers, identity.Development(developmentKey(c)))
+	}
+	return of
+}
+
+func developmentKey(c *config.Config) string { return filepath.Join(c.Data, identityKeyName) }
+
+// naming puts the setting before an error that names a file.
+func naming(c *config.Config, err error) error {
+	fault, ok := errors.AsType[*identity.FileError](err)
+	switch {
+	case !ok:
+		return err
+	case fault.File == "":
+		return fmt.Errorf("identity.revoked: %w", err)
+	case fault.File == c.Identity.RevokedFile:
+		return fmt.Errorf("identity.revoked-file: %w", err)
+	case fault.File == c.Identity.Keys:
+		return fmt.Errorf("identity.keys: %w", err)
+	}
+	return fmt.Errorf("identity.development: %w", err)
 }
 
 // runIdentity keeps the verifier up to date until the function is called that it returns.
@@ -39,8 +66,10 @@ func runIdentity(ctx context.Context, r *reloader, verifier *identity.Verifier, 
 	if verifier == nil {
 		return func() {}
 	}
-	// It is the last to be asked, and changes nothing if it refuses.
-	r.prepared(func(*config.Config) (commit func(), err error) { return func() {}, verifier.Reload() })
+	r.prepared(func(c *config.Config) (commit func(), err error) {
+		commit, err = verifier.Prepare(verified(c, r.log))
+		return commit, naming(c, err)
+	})
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var done sync.WaitGroup
 	done.Go(func() {
@@ -60,6 +89,6 @@ func sayIdentity(c *config.Config, logger *slog.Logger) {
 		logger.Warn("tokens travel as clients send them: let nobody in but through TLS")
 	}
 	if c.Identity.Development {
-		logger.Warn("development tokens are taken: whoever can read the key can sign as anybody", slog.String("key", filepath.Join(c.Data, identityKeyName)))
+		logger.Warn("development tokens are taken: whoever can read the key can sign as anybody", slog.String("key", developmentKey(c)))
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"callboard/actors"
 	"callboard/cmd/callboard/config"
 	"callboard/transport"
+	"callboard/transport/identity"
 )
 
 func newServe() *cobra.Command {
@@ -69,6 +70,9 @@ func serve(ctx context.Context, from config.Sources) error {
 		return fmt.Errorf("%w; is another program there? --listen gives another address", err)
 	}
 	defer listener.Close()
+	if err := c.BoundUsers(listener.Addr()); err != nil {
+		return misconfigured(err)
+	}
 	admins, err := openAdmin(ctx, c)
 	if err != nil {
 		return err
@@ -81,16 +85,20 @@ func serve(ctx context.Context, from config.Sources) error {
 		return err
 	}
 	defer certificates.end()
+	verifier, err := openIdentity(c, r.log)
+	if err != nil {
+		return err
+	}
 	inboxes, err := openStore(c, r.log)
 	if err != nil {
 		return err
 	}
-	err = serveUsers(ctx, r, hangups, certificates, listener, admins, inboxes)
+	err = serveUsers(ctx, r, hangups, certificates, verifier, listener, admins, inboxes)
 	return errors.Join(err, closeStore(inboxes))
 }
 
-// serveUsers serves what comes to the listeners; admins may be nil.
-func serveUsers(ctx context.Context, r *reloader, hangups *hangups, certificates *certificates, listener, admins net.Listener, inboxes store) error {
+// serveUsers serves what comes to the listeners; verifier and admins may be nil.
+func serveUsers(ctx context.Context, r *reloader, hangups *hangups, certificates *certificates, verifier *identity.Verifier, listener, admins net.Listener, inboxes store) error {
 	c, logger := &r.loaded.Load().Config, r.log
 	shards, auto, err := shardsOf(c)
 	if err != nil {
@@ -102,10 +110,6 @@ func serveUsers(ctx context.Context, r *reloader, hangups *hangups, certificates
 	})
 	if err != nil {
 		return err
-	}
-	verifier, err := openIdentity(c, logger)
-	if err != nil {
-		return errors.Join(err, stopSystem(system))
 	}
 	server, err := transport.New(system, transport.Config{
 		MaxConnections: c.MaxConnections, AllowOrigins: c.AllowOrigins, TLS: certificates.users, Log: logger,

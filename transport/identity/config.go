@@ -107,9 +107,11 @@ func (i *Issuer) validate() error {
 	return nil
 }
 
+const localhost = "localhost"
+
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return host == localhost || ip != nil && ip.IsLoopback()
 }
 
 func setDefault[T comparable](field *T, value T) {

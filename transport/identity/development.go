@@ -72,7 +72,7 @@ func writeKey(path string) error {
 // Sign makes a development token for a user with the key in a file.
 func Sign(keyFile string, user protocol.UserID, life time.Duration) (string, error) {
 	i := issuer{Issuer: Development(keyFile), keys: newKeys(false)}
-	read, err := i.readKeys()
+	read, err := i.readKeys(keyFile)
 	if err != nil {
 		return "", err
 	}

@@ -8,7 +8,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/MicahParks/jwkset"
 )
@@ -94,34 +93,30 @@ type readFile struct{ keys []jwkset.JWK }
 
 // readKeys reads an issuer's file. Every key must be of use: nobody has written it for
 // another purpose.
-func (i *issuer) readKeys() (*readFile, error) {
-	info, err := os.Stat(i.KeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("reading its keys: %w", err)
-	}
-	text, err := readBounded(i.KeyFile)
+func (i *issuer) readKeys(name string) (*readFile, error) {
+	text, mode, err := readBounded(name)
 	if err != nil {
 		return nil, fmt.Errorf("reading its keys: %w", err)
 	}
 	found, private, err := parseKeys(text)
 	if err != nil {
-		return nil, fmt.Errorf("reading its keys from %s: %w", i.KeyFile, err)
+		return nil, fmt.Errorf("reading its keys from %s: %w", name, err)
 	}
-	if private && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("who can read %s can sign as anybody, and others can: chmod 600 it", i.KeyFile)
+	if private && mode.Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("who can read %s can sign as anybody, and others can: chmod 600 it", name)
 	}
 	if len(found) > maxKeys {
-		return nil, fmt.Errorf("%s has %d keys, and an issuer may have %d", i.KeyFile, len(found), maxKeys)
+		return nil, fmt.Errorf("%s has %d keys, and an issuer may have %d", name, len(found), maxKeys)
 	}
 	for _, key := range found {
 		if err := i.keys.usable(key.Key()); err != nil {
-			return nil, fmt.Errorf("reading its keys from %s: %w", i.KeyFile, err)
+			return nil, fmt.Errorf("reading its keys from %s: %w", name, err)
 		}
 	}
 	return &readFile{found}, nil
 }
 
 // take puts what was read in the place of what there was.
-func (i *issuer) take(read *readFile) error {
-	return i.keys.KeyReplaceAll(context.Background(), read.keys)
+func (i *issuer) take(read *readFile) {
+	_ = i.keys.KeyReplaceAll(context.Background(), read.keys) // readKeys has counted them
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -23,15 +24,16 @@ const (
 // remote fetches the keys of one issuer from a URL. Its goroutine is the only one that
 // fetches; the others ask it to, and wait.
 type remote struct {
-	issuer Issuer
+	issuer string
 	keys   *keys
 	config *Config
 	client *http.Client
 	ask    chan struct{} // a token names a key that is not there; holds one
 
 	mu        sync.Mutex // held for moments; it guards what follows
-	attempted time.Time  // when the last attempt began
-	succeeded time.Time  // when the last one that succeeded ended
+	url       string
+	attempted time.Time // when the last attempt began
+	succeeded time.Time // when the last one that succeeded ended
 	running   bool
 	failures  int           // in a row
 	done      chan struct{} // closed and replaced when an attempt ends
@@ -41,9 +43,28 @@ func newRemote(issuer Issuer, keys *keys, config *Config) *remote {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableKeepAlives = true // the next attempt is minutes away
 	transport.MaxResponseHeaderBytes = 64 << 10
+	transport.DialContext = dialLocalhost(transport.DialContext)
 	return &remote{
-		issuer: issuer, keys: keys, config: config, ask: make(chan struct{}, 1), done: make(chan struct{}),
+		issuer: issuer.Name, url: issuer.KeyURL, keys: keys, config: config, ask: make(chan struct{}, 1), done: make(chan struct{}),
 		client: &http.Client{Transport: bounded{transport}, CheckRedirect: checkRedirect},
+	}
+}
+
+type dial = func(ctx context.Context, network, address string) (net.Conn, error)
+
+// dialLocalhost dials, and sees that localhost is this machine: it is trusted without TLS, and its
+// name may lead elsewhere.
+func dialLocalhost(dial dial) dial {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if host, _, _ := net.SplitHostPort(address); err != nil || host != localhost {
+			return conn, err
+		}
+		if to, ok := conn.RemoteAddr().(*net.TCPAddr); !ok || !to.IP.IsLoopback() {
+			_ = conn.Close() // nothing was said
+			return nil, errors.New("localhost is another machine here: give the address 127.0.0.1")
+		}
+		return conn, nil
 	}
 }
 
@@ -99,13 +120,14 @@ func (r *remote) pause() time.Duration {
 func (r *remote) fetch(ctx context.Context) {
 	r.mu.Lock()
 	r.attempted, r.running = time.Now(), true
+	url := r.url
 	r.mu.Unlock()
 	select {
 	case <-r.ask: // whoever asked waits for this one
 	default:
 	}
 	// One fetch into the keys we have: the library's own refreshing knows no backoff.
-	_, err := jwkset.NewStorageFromHTTP(r.issuer.KeyURL, jwkset.HTTPClientStorageOptions{
+	_, err := jwkset.NewStorageFromHTTP(url, jwkset.HTTPClientStorageOptions{
 		Client: r.client, Ctx: ctx, HTTPTimeout: fetchTimeout, Storage: r.keys,
 	})
 	all, none := r.keys.KeyReadAll(ctx)
@@ -118,7 +140,7 @@ func (r *remote) fetch(ctx context.Context) {
 	close(r.done)
 	r.done = make(chan struct{})
 	r.mu.Unlock()
-	log := r.config.Log.With(slog.String("issuer", r.issuer.Name))
+	log := r.config.Log.With(slog.String("issuer", r.issuer))
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
@@ -163,6 +185,14 @@ func (r *remote) fetched(ctx context.Context) *RefusedError {
 		return unavailable(r.config.MinRefresh)
 	}
 	return nil
+}
+
+// from has the keys fetched anew, from a URL that may be another.
+func (r *remote) from(url string) {
+	r.mu.Lock()
+	r.url = url
+	r.mu.Unlock()
+	r.wake()
 }
 
 // wake has run fetch now.

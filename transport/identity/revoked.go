@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 )
@@ -45,43 +46,14 @@ func (r *Revoked) Has(token TokenID) bool {
 // IsRevoked is whether a token was revoked since it was verified.
 func (v *Verifier) IsRevoked(token TokenID) bool { return v.revoked.Load().Has(token) }
 
-// Reload reads all files again. An error changes nothing.
-func (v *Verifier) Reload() error {
-	v.files.Lock()
-	defer v.files.Unlock()
-	v.seen = v.stamps() // before they are read: what changes meanwhile is read again
-	ready := make(map[*issuer]*readFile)
-	for _, i := range v.issuers {
-		if i.KeyFile == "" {
-			continue
-		}
-		read, err := i.readKeys()
-		if err != nil {
-			return fmt.Errorf("identity: issuer %q: %w", i.Name, err)
-		}
-		ready[i] = read
-	}
-	revoked, err := v.readRevoked()
-	if err != nil {
-		return fmt.Errorf("identity: %w", err)
-	}
-	for i, read := range ready {
-		if err := i.take(read); err != nil {
-			return err
-		}
-	}
-	v.revoked.Store(revoked)
-	return nil
-}
-
 // readRevoked reads the ids from the configuration and the file.
-func (v *Verifier) readRevoked() (*Revoked, error) {
+func (c Config) readRevoked() (*Revoked, error) {
 	revoked := make(Revoked)
-	for _, jti := range v.config.Revoked {
+	for _, jti := range c.Revoked {
 		revoked[NewTokenID(jti)] = struct{}{}
 	}
-	if v.config.RevokedFile != "" {
-		text, err := readBounded(v.config.RevokedFile)
+	if c.RevokedFile != "" {
+		text, _, err := readBounded(c.RevokedFile)
 		if err != nil {
 			return nil, fmt.Errorf("reading the revoked ids: %w", err)
 		}
@@ -102,18 +74,22 @@ func (v *Verifier) readRevoked() (*Revoked, error) {
 }
 
 // readBounded reads a file that is not to be longer than such files are.
-func readBounded(name string) ([]byte, error) {
+func readBounded(name string) ([]byte, fs.FileMode, error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer func() { _ = file.Close() }() // it was only read
+	info, err := file.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
 	text, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if len(text) > maxFileBytes {
-		return nil, errors.New(name + " is longer than 16 MiB")
+		return nil, 0, errors.New(name + " is longer than 16 MiB")
 	}
-	return text, nil
+	return text, info.Mode(), nil
 }

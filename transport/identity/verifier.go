@@ -30,8 +30,11 @@ type Verifier struct {
 	issuers map[string]*issuer
 	revoked atomic.Pointer[Revoked]
 
-	files sync.Mutex // held while they are read; it guards what follows
-	seen  stamps     // what they were then
+	renewed chan struct{} // the revoked ids are others; holds one
+
+	files  sync.Mutex // held for moments; it guards what follows
+	source Config     // whose files, URLs and revoked ids count
+	seen   stamps     // what the files were when they were read
 }
 
 // issuer is an Issuer with its keys.
@@ -50,15 +53,17 @@ func New(config Config) (*Verifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("identity: %w", err)
 	}
-	v := &Verifier{config: config, issuers: make(map[string]*issuer)}
+	v := &Verifier{config: config, issuers: make(map[string]*issuer), renewed: make(chan struct{}, 1)}
 	for _, given := range config.Issuers {
 		if v.issuers[given.Name], err = newIssuer(given, &config); err != nil {
 			return nil, fmt.Errorf("identity: issuer %q: %w", given.Name, err)
 		}
 	}
-	if err := v.Reload(); err != nil {
+	commit, err := v.Prepare(config)
+	if err != nil {
 		return nil, err
 	}
+	commit()
 	return v, nil
 }
 

@@ -24,19 +24,23 @@ func stampOf(name string) stamp {
 	return stamp{info.ModTime(), info.Size()}
 }
 
-func (v *Verifier) stamps() (all stamps) {
-	for n, issuer := range v.config.Issuers {
-		all[n] = stampOf(issuer.KeyFile)
+func (c Config) stamps() (all stamps) {
+	for n := range c.Issuers {
+		all[n] = stampOf(c.Issuers[n].KeyFile)
 	}
-	all[maxIssuers] = stampOf(v.config.RevokedFile)
+	all[maxIssuers] = stampOf(c.RevokedFile)
 	return all
 }
 
-// changed is whether a file is not what it was when it was last read.
-func (v *Verifier) changed() bool {
+// changed is the configuration whose files are not what they were when they were last read. The
+// next call takes them for read, whatever comes of that: a file with a fault is complained of once.
+func (v *Verifier) changed() (source Config, yes bool) {
 	v.files.Lock()
 	defer v.files.Unlock()
-	return v.stamps() != v.seen
+	now := v.source.stamps()
+	yes = now != v.seen
+	v.seen = now
+	return v.source, yes
 }
 
 // watch reads the files again when one has changed, and tells of each set of revoked ids,
@@ -51,16 +55,20 @@ func (v *Verifier) watch(ctx context.Context, tell func(*Revoked)) {
 			tell(told)
 		}
 		select {
+		case <-v.renewed:
+			continue
 		case <-again.C:
 		case <-ctx.Done():
 			return
 		}
-		if !v.changed() {
+		source, changed := v.changed()
+		if !changed {
 			continue
 		}
-		if err := v.Reload(); err != nil {
+		if commit, err := v.Prepare(source); err != nil {
 			v.config.Log.Error("identity not read again: what was read before holds", slog.Any("error", err))
 		} else {
+			commit()
 			v.config.Log.Info("identity read again")
 		}
 	}

@@ -70,7 +70,7 @@ func checkShards(text string) error {
 // checkKeys checks where keys come from: whoever changes them on the way can be anybody here.
 func checkKeys(text string) error {
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopbackHost(u.Hostname())) {
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !isLoopbackHost(u.Hostname())) {
 		return fmt.Errorf("%q: give a URL with https, like https://login.example.org/jwks.json; http is for this machine", text)
 	}
 	return nil
@@ -169,6 +169,30 @@ func (l *Loaded) fault(key, problem string) Fault {
 		return Fault{Key: at.name, Problem: problem}
 	}
 	return Fault{Key: key, Problem: problem}
+}
+
+// BoundUsers checks where users can come from in the end: the name that was given for this machine may lead
+// elsewhere.
+func (c *Config) BoundUsers(at net.Addr) error {
+	if c.Insecure || c.Identity.Wanted() {
+		return nil
+	}
+	return bound("listen", c.Listen, at)
+}
+
+// BoundAdmin is BoundUsers for operators.
+func (c *Config) BoundAdmin(at net.Addr) error {
+	if c.Insecure || c.Admin.TLS.Cert != "" {
+		return nil
+	}
+	return bound("admin.listen", c.Admin.Listen, at)
+}
+
+func bound(key, given string, at net.Addr) error {
+	if tcp, ok := at.(*net.TCPAddr); ok && tcp.IP.IsLoopback() {
+		return nil
+	}
+	return FaultError{{Key: key, Problem: fmt.Sprintf("%s is %s here, which other machines can reach; give the address 127.0.0.1", given, at)}}
 }
 
 // Loopback is whether users come from this machine alone.

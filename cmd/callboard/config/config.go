@@ -63,13 +63,13 @@ type TLS struct {
 // prove who they are.
 type Identity struct {
 	Issuer      string        `koanf:"issuer" default:"" help:"issuer whose tokens say who connects: what they have as iss; empty for none"`
-	Audiences   []string      `koanf:"audiences" flag:"identity-audience" default:"[]" max:"100" check:"name" help:"what tokens for this service have as aud"`
-	JWKS        string        `koanf:"jwks" default:"" check:"keys" help:"URL of the issuer's keys, a JWK Set"`
-	Keys        string        `koanf:"keys" default:"" help:"file of the issuer's keys, PEM or a JWK Set, instead of a URL. Read again when it changes"`
+	Audiences   []string      `koanf:"audiences" flag:"identity-audience" default:"[]" max:"64" check:"name" help:"what tokens for this service have as aud"`
+	JWKS        string        `koanf:"jwks" default:"" check:"keys" reload:"set" help:"URL of the issuer's keys, a JWK Set. SIGHUP fetches it anew"`
+	Keys        string        `koanf:"keys" default:"" reload:"set" help:"file of the issuer's keys, PEM or a JWK Set, instead of a URL. Read again when it changes"`
 	Development bool          `koanf:"development" default:"false" help:"take tokens of 'callboard token new', signed with the key in the file identity-key of the data directory, which is made if it is not there"`
-	Revoked     []string      `koanf:"revoked" default:"[]" max:"100000" check:"name" help:"ids (jti) of tokens that are not taken any more"`
-	RevokedFile string        `koanf:"revoked-file" default:"" help:"file with one more on each line. Read again when it changes"`
-	Leeway      time.Duration `koanf:"leeway" default:"10s" min:"1ms" help:"by how much the clocks of the issuer and of this machine may differ"`
+	Revoked     []string      `koanf:"revoked" default:"[]" max:"100000" check:"name" reload:"yes" help:"ids (jti) of tokens that are not taken any more"`
+	RevokedFile string        `koanf:"revoked-file" default:"" reload:"yes" help:"file with one more on each line. Read again when it changes"`
+	Leeway      time.Duration `koanf:"leeway" default:"10s" min:"1ms" max:"5m" help:"by how much the clocks of the issuer and of this machine may differ"`
 	Grace       time.Duration `koanf:"grace" default:"30s" min:"1ms" help:"how long a session goes on after its token has expired, so that it can be renewed"`
 	QueryToken  bool          `koanf:"query-token" default:"false" help:"take tokens from the parameter token of the URL, too, where proxies and browsers keep them"`
 }

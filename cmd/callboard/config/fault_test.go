@@ -2,8 +2,11 @@ package config
 
 import (
 	"errors"
+	"net"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 )
 
 func TestFaultNamesLineKeyAndRemedy(t *testing.T) {
@@ -82,6 +85,41 @@ func TestTokensOpenOtherAddresses(t *testing.T) {
 		"identity: {issuer: a, audiences: [b], jwks: 'http://127.0.0.1/keys'}",
 	} {
 		load(t, Sources{File: written(t, "listen: 0.0.0.0:80\n"+text+"\n")})
+	}
+}
+
+func TestNameOfThisMachineThatLeadsElsewhereIsRefused(t *testing.T) {
+	here, everywhere, other := &net.TCPAddr{IP: net.IPv6loopback, Port: 1}, &net.TCPAddr{IP: net.IPv6zero, Port: 1}, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1}
+	for _, c := range []struct {
+		args         string
+		users, admin bool // whether other machines may come
+	}{
+		{"--listen=localhost:1 --admin=localhost:2", false, false},
+		{"--listen=localhost:1 --admin=localhost:2 --insecure", true, true},
+		{"--listen=localhost:1 --admin=localhost:2 --identity-development", true, false},
+		{"--listen=localhost:1 --admin=localhost:2 --admin-tls-cert=a --admin-tls-key=b", false, true},
+	} {
+		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+		Flags(flags)
+		if err := flags.Parse(strings.Fields(c.args)); err != nil {
+			t.Fatal(err)
+		}
+		loaded, err := Load(Sources{Flags: flags})
+		if err != nil {
+			t.Fatalf("%s: %v", c.args, err)
+		}
+		if err := errors.Join(loaded.Config.BoundUsers(here), loaded.Config.BoundAdmin(here)); err != nil {
+			t.Errorf("%s: %v", c.args, err)
+		}
+		for _, at := range []net.Addr{everywhere, other} {
+			users, admin := loaded.Config.BoundUsers(at), loaded.Config.BoundAdmin(at)
+			if (users == nil) != c.users || (admin == nil) != c.admin {
+				t.Errorf("%s at %s: %v, %v", c.args, at, users, admin)
+			}
+			if users != nil && (!strings.HasPrefix(users.Error(), "listen localhost:1 is "+at.String()) || !strings.Contains(users.Error(), "127.0.0.1")) {
+				t.Errorf("%v", users)
+			}
+		}
 	}
 }
 

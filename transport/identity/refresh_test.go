@@ -1,0 +1,191 @@
+package identity
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"callboard/protocol"
+	"callboard/transport/identity/identitytest"
+)
+
+// network answers in memory, so that time can be the bubble's.
+type network func(r *http.Request) ([]byte, error)
+
+func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
+	set, err := n(r)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{StatusCode: http.StatusOK, Request: r, Body: io.NopCloser(bytes.NewReader(set)), Header: http.Header{}}, nil
+}
+
+// refreshing runs a verifier in a bubble.
+func refreshing(t *testing.T, answer network, test func(v *Verifier)) {
+	t.Helper()
+	v, err := New(Config{Issuers: []Issuer{{Name: identitytest.Issuer, Audiences: []string{identitytest.Audience}, KeyURL: "https://keys.example.org"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.issuers[identitytest.Issuer].remote.client.Transport = bounded{answer}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = v.Run(ctx, func(*Revoked) {}) // it returns none
+	}()
+	synctest.Wait()
+	test(v)
+	stop()
+	<-done
+}
+
+func codeOf(v *Verifier, token string) protocol.ErrorCode {
+	_, err := v.Verify(context.Background(), token)
+	if refused, ok := errors.AsType[*RefusedError](err); ok {
+		return refused.Code
+	}
+	return ""
+}
+
+// forever is a token that outlives the test.
+func forever(t *testing.T, s *identitytest.Signer) string {
+	t.Helper()
+	return s.Token(t, identitytest.With("alice", "exp", time.Now().Add(1000*time.Hour).Unix()))
+}
+
+func TestKeysThatCannotBeFetchedCountForMaxStale(t *testing.T) {
+	rs := identitytest.RSA(t, "1")
+	set := identitytest.Set(t, rs)
+	synctest.Test(t, func(t *testing.T) {
+		down := false
+		refreshing(t, func(*http.Request) ([]byte, error) {
+			if down {
+				return nil, io.ErrUnexpectedEOF
+			}
+			return set, nil
+		}, func(v *Verifier) {
+			token := forever(t, rs)
+			if code := codeOf(v, token); code != "" {
+				t.Fatal(code)
+			}
+			down = true
+			time.Sleep(24*time.Hour - time.Minute)
+			if code := codeOf(v, token); code != "" {
+				t.Errorf("a minute before its keys are too old: %s", code)
+			}
+			time.Sleep(20 * time.Minute)
+			if code := codeOf(v, token); code != protocol.CodeUnavailable {
+				t.Errorf("with keys that are too old: %q", code)
+			}
+			down = false
+			time.Sleep(maxRetry)
+			if code := codeOf(v, token); code != "" {
+				t.Errorf("when they have been fetched again: %s", code)
+			}
+		})
+	})
+}
+
+func TestIssuerIsAskedSeldomAndEverMoreSeldomWhenItDoesNotAnswer(t *testing.T) {
+	rs := identitytest.RSA(t, "1")
+	set := identitytest.Set(t, rs)
+	for _, c := range []struct {
+		name        string
+		set         []byte
+		least, most int
+	}{{"it answers", set, 5, 6}, {"it does not", nil, 1 + 8 + 11, 1 + 9 + 16}} {
+		synctest.Test(t, func(t *testing.T) {
+			asked := 0
+			refreshing(t, func(*http.Request) ([]byte, error) {
+				if asked++; c.set == nil {
+					return nil, io.ErrUnexpectedEOF
+				}
+				return c.set, nil
+			}, func(*Verifier) { time.Sleep(time.Hour) })
+			if asked < c.least || asked > c.most {
+				t.Errorf("%s: it was asked %d times in an hour, want %d to %d", c.name, asked, c.least, c.most)
+			}
+		})
+	}
+}
+
+// Forged key ids bring one request each MinRefresh, and those who wait for it are told to come again.
+func TestUnknownKeysBringOneRequestEachMinRefresh(t *testing.T) {
+	rs := identitytest.RSA(t, "1")
+	set := identitytest.Set(t, rs)
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		refreshing(t, func(*http.Request) ([]byte, error) { asked++; return set, nil }, func(v *Verifier) {
+			forged := forever(t, &identitytest.Signer{ID: "other", Method: rs.Method, Private: rs.Private})
+			before, certain := asked, 0
+			for range 10 * 60 { // a minute
+				time.Sleep(100 * time.Millisecond)
+				if codeOf(v, forged) == protocol.CodeUnauthorized {
+					certain++
+				}
+			}
+			if n := asked - before; n < 5 || n > 6 || certain != n {
+				t.Errorf("%d requests in a minute, %d answers that are certain", n, certain)
+			}
+			_, err := v.Check(forged)
+			if refused, ok := errors.AsType[*RefusedError](err); !ok || refused.RetryAfter < time.Second || refused.RetryAfter > 10*time.Second {
+				t.Errorf("%+v", refused)
+			}
+		})
+	})
+}
+
+func TestSilentIssuerIsGivenUp(t *testing.T) {
+	rs := identitytest.RSA(t, "1")
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		refreshing(t, func(r *http.Request) ([]byte, error) {
+			asked++
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}, func(v *Verifier) {
+			before := time.Now()
+			if code := codeOf(v, forever(t, rs)); code != protocol.CodeUnavailable || time.Since(before) > fetchTimeout {
+				t.Errorf("%q after %s", code, time.Since(before))
+			}
+			time.Sleep(time.Minute)
+			if asked < 4 || asked > 8 {
+				t.Errorf("it was asked %d times in a minute", asked)
+			}
+		})
+	})
+}
+
+// addressed is a connection to an address.
+type addressed struct {
+	net.Conn
+	to     net.IP
+	closed bool
+}
+
+func (a *addressed) RemoteAddr() net.Addr { return &net.TCPAddr{IP: a.to} }
+func (a *addressed) Close() error         { a.closed = true; return nil }
+
+func TestLocalhostThatIsAnotherMachineIsNotAsked(t *testing.T) {
+	for _, c := range []struct {
+		address, leadsTo string
+		asked            bool
+	}{
+		{"localhost:80", "127.0.0.1", true}, {"localhost:80", "::1", true}, {"localhost:80", "192.0.2.1", false},
+		{"keys.example.org:443", "192.0.2.1", true},
+	} {
+		conn := &addressed{to: net.ParseIP(c.leadsTo)}
+		dial := dialLocalhost(func(context.Context, string, string) (net.Conn, error) { return conn, nil })
+		got, err := dial(t.Context(), "tcp", c.address)
+		if asked := err == nil && got != nil; asked != c.asked || conn.closed == c.asked {
+			t.Errorf("%s at %s: %v, %v", c.address, c.leadsTo, got, err)
+		}
+	}
+}
