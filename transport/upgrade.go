@@ -12,7 +12,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"syscall"
 
@@ -105,20 +104,6 @@ func (s *Server) full(w http.ResponseWriter, r *http.Request, v visitor, reason 
 	s.system.HitLimit(protocol.CodeTooManyConnections, v.user, r.RemoteAddr, reason)
 	w.Header().Set("Retry-After", "5")
 	s.refuse(w, http.StatusServiceUnavailable, protocol.CodeTooManyConnections, reason)
-}
-
-// originAllowed guards users against pages of other sites that would connect in
-// their name. Programs other than browsers send no Origin.
-func (s *Server) originAllowed(r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	if origin == "" || s.live.Load().origins[origin] {
-		return true
-	}
-	u, err := url.Parse(origin)
-	if err != nil || r.TLS != nil && u.Scheme != "https" { // a page that anybody on its way could have written
-		return false
-	}
-	return u.Host != "" && strings.EqualFold(u.Host, r.Host)
 }
 
 const subprotocolHeader = "Sec-Websocket-Protocol"
