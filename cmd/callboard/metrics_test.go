@@ -100,9 +100,9 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 	for i := range messages {
 		fmt.Fprintln(&lines, i)
 	}
-	start(t, strings.NewReader(lines.String()), "send", "--as", "author-of-many", "--to", user, "--url", url).ends(0)
+	start(t, strings.NewReader(lines.String()), "send", "--as", "paul-of-many", "--to", user, "--url", url).ends(0)
 	listener.stdout.has(t, fmt.Sprintf(`: %d\n$`, messages-1))
-	refused := start(t, strings.NewReader(strings.Repeat("x\n", 1003)), "send", "--as", "author-of-many", "--to", "never-there", "--url", url)
+	refused := start(t, strings.NewReader(strings.Repeat("x\n", 1003)), "send", "--as", "paul-of-many", "--to", "never-there", "--url", url)
 	refused.ends(4)
 	call(t, caller, "user", "close", user)
 	listener.ends(4)
@@ -187,7 +187,7 @@ func boundedLabels(t *testing.T, f families) {
 				case !word.MatchString(l.GetValue()):
 					t.Errorf("%s has the label %s", name, l)
 				}
-				for _, made := range []string{"somebody", "author", "never-there", "telephone", "127.0.0.1"} {
+				for _, made := range []string{"somebody", "paul", "never-there", "telephone", "127.0.0.1"} {
 					if strings.Contains(l.GetValue(), made) {
 						t.Errorf("%s has the label %s", name, l)
 					}

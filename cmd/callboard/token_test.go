@@ -98,11 +98,15 @@ func TestIdentityFlagsThatDoNotFitAreRefused(t *testing.T) {
 		"--identity-jwks https://127.0.0.1:1": {"identity.issuer"},
 		"--identity-issuer x --identity-audience y --identity-jwks http://a.example.org/keys":   {"https"},
 		"--identity-issuer x --identity-audience y --identity-jwks https://a --identity-keys b": {"one of"},
-		"--identity-issuer x --identity-audience y --identity-keys /none":                       {"/none", "no such file"},
-		"--identity-issuer x --identity-audience y --identity-keys " + keys:                     {"at least 32"},
-		"--identity-revoked abc":                               {"identity.issuer"},
-		"--identity-development --identity-revoked-file /none": {"/none", "no such file"},
-		"--identity-development --identity-grace 0s":           {"--identity-grace"},
+		"--identity-issuer x --identity-audience y --identity-keys /none":                       {"identity.keys", "/none", "no such file"},
+		"--identity-issuer x --identity-audience y --identity-keys " + keys:                     {"identity.keys", "at least 32"},
+		"--identity-revoked abc":                                                              {"identity.issuer"},
+		"--identity-development --identity-revoked-file /none":                                {"identity.revoked-file", "/none", "no such file"},
+		"--identity-development --identity-grace 0s":                                          {"--identity-grace"},
+		"--identity-development --identity-leeway 1h":                                         {"--identity-leeway", "5m"},
+		"--identity-issuer x --identity-audience y --identity-jwks https://":                  {"--identity-jwks", "https"},
+		"--identity-issuer x --identity-audience y --identity-jwks https://u:p@a.example.org": {"--identity-jwks", "https"},
+		"--identity-issuer x --identity-audience y":                                           {"identity.jwks", "identity.keys"},
 	} {
 		p := start(t, nil, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "", "--data", t.TempDir()}, strings.Fields(line)...)...)
 		_ = p.cmd.Wait()
