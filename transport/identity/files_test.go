@@ -144,6 +144,18 @@ func running(t *testing.T, v *identity.Verifier) (told <-chan *identity.Revoked)
 	return sets
 }
 
+// next is the next set of revoked ids that is told of.
+func next(t *testing.T, told <-chan *identity.Revoked) *identity.Revoked {
+	t.Helper()
+	select {
+	case set := <-told:
+		return set
+	case <-time.After(20 * time.Second):
+		t.Fatal("no set of revoked ids was told of")
+		return nil
+	}
+}
+
 // replaced puts a file in the place of another in one step.
 func replaced(t *testing.T, name string, text []byte) {
 	t.Helper()
@@ -161,7 +173,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 }
 
 func TestFilesAreReadWhenTheyChange(t *testing.T) {
-	old, next := identitytest.Ed(t, ""), identitytest.Ed(t, "")
+	old, other := identitytest.Ed(t, ""), identitytest.Ed(t, "")
 	config := withFile(written(t, "keys", identitytest.Set(t, old), 0o600))
 	config.RevokedFile = written(t, "revoked", nil, 0o644)
 	config.Poll = time.Millisecond
@@ -169,13 +181,13 @@ func TestFilesAreReadWhenTheyChange(t *testing.T) {
 	config.Log = slog.New(slog.NewTextHandler(log, nil))
 	v := verifierOf(t, config)
 	told := running(t, v)
-	if first := <-told; len(*first) != 0 {
+	if first := next(t, told); len(*first) != 0 {
 		t.Errorf("%v are revoked at first", first)
 	}
 
 	replaced(t, config.RevokedFile, []byte("stolen\n"))
 
-	if second := <-told; !second.Has(identity.NewTokenID("stolen")) {
+	if second := next(t, told); !second.Has(identity.NewTokenID("stolen")) {
 		t.Error("the stolen one is not among those that it tells of")
 	}
 	if got := outcome(t, v, old.Token(t, identitytest.With("alice", "jti", "stolen"))); got != "unauthorized" {
@@ -189,21 +201,21 @@ func TestFilesAreReadWhenTheyChange(t *testing.T) {
 	if n := strings.Count(log.String(), "level=ERROR"); n != 1 {
 		t.Errorf("the fault is said %d times", n)
 	}
-	replaced(t, config.Issuers[0].KeyFile, identitytest.Set(t, next))
-	eventually(t, "the new key counts", func() bool { return outcome(t, v, next.Token(t, identitytest.Claims("alice"))) == "alice" })
+	replaced(t, config.Issuers[0].KeyFile, identitytest.Set(t, other))
+	eventually(t, "the new key counts", func() bool { return outcome(t, v, other.Token(t, identitytest.Claims("alice"))) == "alice" })
 	if got := outcome(t, v, old.Token(t, identitytest.Claims("alice"))); got != "unauthorized" {
 		t.Errorf("the old key: %s", got)
 	}
 }
 
 func TestPreparedConfigurationCountsWhenItIsCommitted(t *testing.T) {
-	old, next := identitytest.Ed(t, ""), identitytest.Ed(t, "")
+	old, other := identitytest.Ed(t, ""), identitytest.Ed(t, "")
 	config := withFile(written(t, "old", identitytest.Set(t, old), 0o600))
 	config.Poll = time.Hour
 	v := verifierOf(t, config)
 	told := running(t, v)
-	<-told
-	to := withFile(written(t, "next", identitytest.Set(t, next), 0o600))
+	next(t, told)
+	to := withFile(written(t, "next", identitytest.Set(t, other), 0o600))
 	to.Poll, to.Revoked = config.Poll, []string{"stolen"}
 
 	commit, err := v.Prepare(to)
@@ -213,25 +225,25 @@ func TestPreparedConfigurationCountsWhenItIsCommitted(t *testing.T) {
 		t.Errorf("before it is committed: %s", got)
 	}
 	commit()
-	if set := <-told; !set.Has(identity.NewTokenID("stolen")) { // at once: the files are looked at in an hour
+	if set := next(t, told); !set.Has(identity.NewTokenID("stolen")) { // at once: the files are looked at in an hour
 		t.Error("the stolen one is not told of")
 	}
 	for token, want := range map[string]string{
-		old.Token(t, identitytest.Claims("alice")):                 "unauthorized",
-		next.Token(t, identitytest.Claims("alice")):                "alice",
-		next.Token(t, identitytest.With("alice", "jti", "stolen")): "unauthorized",
+		old.Token(t, identitytest.Claims("alice")):                  "unauthorized",
+		other.Token(t, identitytest.Claims("alice")):                "alice",
+		other.Token(t, identitytest.With("alice", "jti", "stolen")): "unauthorized",
 	} {
 		if got := outcome(t, v, token); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
-	for _, other := range []identity.Config{
+	for _, strange := range []identity.Config{
 		{Issuers: []identity.Issuer{{Name: "new", Audiences: []string{"a"}, KeyFile: to.Issuers[0].KeyFile}}},
 		{Issuers: []identity.Issuer{{Name: identitytest.Issuer, Audiences: []string{"a"}, KeyURL: "https://127.0.0.1:1"}}},
 		{Issuers: []identity.Issuer{{Name: identitytest.Issuer, Audiences: []string{"a"}}}},
 	} {
-		if _, err := v.Prepare(other); err == nil {
-			t.Errorf("%+v is taken", other.Issuers)
+		if _, err := v.Prepare(strange); err == nil {
+			t.Errorf("%+v is taken", strange.Issuers)
 		}
 	}
 }

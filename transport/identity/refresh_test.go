@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,9 +65,9 @@ func TestKeysThatCannotBeFetchedCountForMaxStale(t *testing.T) {
 	rs := identitytest.RSA(t, "1")
 	set := identitytest.Set(t, rs)
 	synctest.Test(t, func(t *testing.T) {
-		down := false
+		var down atomic.Bool
 		refreshing(t, func(*http.Request) ([]byte, error) {
-			if down {
+			if down.Load() {
 				return nil, io.ErrUnexpectedEOF
 			}
 			return set, nil
@@ -75,7 +76,7 @@ func TestKeysThatCannotBeFetchedCountForMaxStale(t *testing.T) {
 			if code := codeOf(v, token); code != "" {
 				t.Fatal(code)
 			}
-			down = true
+			down.Store(true)
 			time.Sleep(24*time.Hour - time.Minute)
 			if code := codeOf(v, token); code != "" {
 				t.Errorf("a minute before its keys are too old: %s", code)
@@ -84,7 +85,7 @@ func TestKeysThatCannotBeFetchedCountForMaxStale(t *testing.T) {
 			if code := codeOf(v, token); code != protocol.CodeUnavailable {
 				t.Errorf("with keys that are too old: %q", code)
 			}
-			down = false
+			down.Store(false)
 			time.Sleep(maxRetry)
 			if code := codeOf(v, token); code != "" {
 				t.Errorf("when they have been fetched again: %s", code)
@@ -99,18 +100,18 @@ func TestIssuerIsAskedSeldomAndEverMoreSeldomWhenItDoesNotAnswer(t *testing.T) {
 	for _, c := range []struct {
 		name        string
 		set         []byte
-		least, most int
+		least, most int64
 	}{{"it answers", set, 5, 6}, {"it does not", nil, 1 + 8 + 11, 1 + 9 + 16}} {
 		synctest.Test(t, func(t *testing.T) {
-			asked := 0
+			var asked atomic.Int64
 			refreshing(t, func(*http.Request) ([]byte, error) {
-				if asked++; c.set == nil {
+				if asked.Add(1); c.set == nil {
 					return nil, io.ErrUnexpectedEOF
 				}
 				return c.set, nil
 			}, func(*Verifier) { time.Sleep(time.Hour) })
-			if asked < c.least || asked > c.most {
-				t.Errorf("%s: it was asked %d times in an hour, want %d to %d", c.name, asked, c.least, c.most)
+			if n := asked.Load(); n < c.least || n > c.most {
+				t.Errorf("%s: it was asked %d times in an hour, want %d to %d", c.name, n, c.least, c.most)
 			}
 		})
 	}
@@ -121,17 +122,17 @@ func TestUnknownKeysBringOneRequestEachMinRefresh(t *testing.T) {
 	rs := identitytest.RSA(t, "1")
 	set := identitytest.Set(t, rs)
 	synctest.Test(t, func(t *testing.T) {
-		asked := 0
-		refreshing(t, func(*http.Request) ([]byte, error) { asked++; return set, nil }, func(v *Verifier) {
+		var asked atomic.Int64
+		refreshing(t, func(*http.Request) ([]byte, error) { asked.Add(1); return set, nil }, func(v *Verifier) {
 			forged := forever(t, &identitytest.Signer{ID: "other", Method: rs.Method, Private: rs.Private})
-			before, certain := asked, 0
+			before, certain := asked.Load(), int64(0)
 			for range 10 * 60 { // a minute
 				time.Sleep(100 * time.Millisecond)
 				if codeOf(v, forged) == protocol.CodeUnauthorized {
 					certain++
 				}
 			}
-			if n := asked - before; n < 5 || n > 6 || certain != n {
+			if n := asked.Load() - before; n < 5 || n > 6 || certain != n {
 				t.Errorf("%d requests in a minute, %d answers that are certain", n, certain)
 			}
 			_, err := v.Check(forged)
@@ -145,9 +146,9 @@ func TestUnknownKeysBringOneRequestEachMinRefresh(t *testing.T) {
 func TestSilentIssuerIsGivenUp(t *testing.T) {
 	rs := identitytest.RSA(t, "1")
 	synctest.Test(t, func(t *testing.T) {
-		asked := 0
+		var asked atomic.Int64
 		refreshing(t, func(r *http.Request) ([]byte, error) {
-			asked++
+			asked.Add(1)
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		}, func(v *Verifier) {
@@ -156,8 +157,8 @@ func TestSilentIssuerIsGivenUp(t *testing.T) {
 				t.Errorf("%q after %s", code, time.Since(before))
 			}
 			time.Sleep(time.Minute)
-			if asked < 4 || asked > 8 {
-				t.Errorf("it was asked %d times in a minute", asked)
+			if n := asked.Load(); n < 4 || n > 8 {
+				t.Errorf("it was asked %d times in a minute", n)
 			}
 		})
 	})
