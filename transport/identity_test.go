@@ -483,9 +483,13 @@ func TestExpiryRenewalAndItsGrace(t *testing.T) {
 	ed := identitytest.Ed(t, "")
 	config := fromFile(t, identitytest.Set(t, ed))
 	s, _ := guarded(t, config, Config{TokenGrace: time.Millisecond}, actors.Config{PingInterval: time.Second})
+	const life = 4 * time.Second // enough to be renewed in
+	first := time.Now()
 	short := func(user string) string {
 		c := identitytest.Claims(user)
-		c["exp"] = time.Now().Add(-2 * time.Second).Unix() // within the leeway
+		if c["exp"] = time.Now().Add(-2 * time.Second).Unix(); user == "alice" { // within the leeway
+			c["exp"] = time.Now().Add(life).Unix()
+		}
 		return ed.Token(t, c)
 	}
 	seed := s.bearer("seed", short("seed"))
@@ -548,6 +552,12 @@ func TestExpiryRenewalAndItsGrace(t *testing.T) {
 		}
 	}
 	seed.closed(protocol.CloseTokenExpired)
+	for time.Since(first) < life+2*time.Second { // they have been looked at by then
+		time.Sleep(100 * time.Millisecond)
+		for _, p := range renewed {
+			p.put(clientFrame(opPong, ""))
+		}
+	}
 	for _, work := range works {
 		work()
 	}

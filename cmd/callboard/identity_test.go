@@ -393,8 +393,9 @@ func TestSessionLastsAsLongAsItsToken(t *testing.T) {
 	must(t, os.WriteFile(revoked, nil, 0o600))
 	service, url, operator := serveWithAdmin(t, "--log-level", "debug", "--identity-issuer", identitytest.Issuer, "--identity-audience", identitytest.Audience,
 		"--identity-keys", keys, "--identity-revoked-file", revoked, "--identity-grace", "1ms", "--identity-query-token")
-	brief := func(user string) string {
-		return ed.Token(t, identitytest.With(user, "exp", time.Now().Unix())) // within the leeway
+	const short = 3 * time.Second                           // enough to be renewed in
+	brief := func(user string, life time.Duration) string { // within the leeway, which no session has
+		return ed.Token(t, identitytest.With(user, "exp", time.Now().Add(life).Unix()))
 	}
 	enter := func(w way, user, token string) *caller {
 		c, got := w.tries(t, url, "/ws/"+user, token, nil)
@@ -411,7 +412,7 @@ func TestSessionLastsAsLongAsItsToken(t *testing.T) {
 		for n := range 25 { // one of them is looked at each second
 			user := fmt.Sprint("u", n, subprotocol)
 			if subprotocol != "" {
-				c := enter(w, user, brief(user))
+				c := enter(w, user, brief(user, short))
 				fresh := ed.Token(t, identitytest.Claims(user))
 				c.says(&protocol.Connect{Token: fresh})
 				if m, closed := c.hears(); closed != "" || m.(*protocol.Connect).User != user {
@@ -419,7 +420,7 @@ func TestSessionLastsAsLongAsItsToken(t *testing.T) {
 				}
 				renewed[user], tokens = c, append(tokens, fresh)
 			}
-			expiring := enter(w, "e"+user, brief("e"+user))
+			expiring := enter(w, "e"+user, brief("e"+user, 0))
 			go func() { // until it is closed, or the test ends
 				_, _, err := expiring.ws.ReadMessage()
 				if end, ok := errors.AsType[*websocket.CloseError](err); ok {
@@ -428,6 +429,7 @@ func TestSessionLastsAsLongAsItsToken(t *testing.T) {
 			}()
 		}
 	}
+	old := time.After(short + 2*time.Second) // by then two of each that were not renewed would have been found
 	for subprotocol, ends := range ended {
 		for range 2 {
 			select {
@@ -440,6 +442,7 @@ func TestSessionLastsAsLongAsItsToken(t *testing.T) {
 			}
 		}
 	}
+	<-old
 	for user, c := range renewed { // looked at or not: each is there, and works
 		c.toMyself(user, "private: renewed")
 		_ = c.ws.Close()
