@@ -1,0 +1,4 @@
+package main
+
+// NewCommand is the whole command line, for tests that run the program from outside.
+var NewCommand = newCommand
