@@ -48,11 +48,12 @@ func (u *user) waits(m *protocol.Receive) {
 	u.system.hopOf(HopWaiting, m, 0, "", reason)
 }
 
-// gone notes that retention took messages before a session could be sent them.
+// gone notes that messages were removed before a session could be sent them: by retention, or
+// by an operator.
 func (u *user) gone(a *attachment, upTo uint64) {
 	if u.system.traced("", string(u.id)) {
 		u.system.hop(&Hop{Kind: HopGone, Receiver: u.id, Seq: upTo, Session: sessionNumber(a.session), Device: a.device,
-			Reason: "retention took it, and all before it that the device did not have"})
+			Reason: "removed from the inbox, as is all before it that the device did not have"})
 	}
 }
 

@@ -65,7 +65,7 @@ var hopKinds = []HopMeaning{
 	{HopHanded, "RECEIVE is on its way to the session"},
 	{HopWritten, "the session has written it for the network to take"},
 	{HopDropped, "the session has not written it, and the reason says why"},
-	{HopGone, "retention took it, and all before it, before the session could be sent them"},
+	{HopGone, "retention, or an operator, has removed it and all before it, before the session could be sent them"},
 	{HopAcknowledged, "the device has it; of the seed's dialect, the network has taken it"},
 }
 

@@ -120,7 +120,7 @@ func (s *session) gapped(gap *protocol.Gap) {
 		}
 		s.wrote(s.conn.Write(&protocol.Error{
 			Code: string(protocol.CodeGap), Gap: gap,
-			Reason: fmt.Sprintf("messages %d to %d were removed by retention before this device had them", gap.First, gap.Last),
+			Reason: fmt.Sprintf("messages %d to %d were removed from the inbox before this device had them", gap.First, gap.Last),
 		}))
 	}
 }

@@ -42,7 +42,7 @@ type (
 		cursor uint64        // RECEIVE begins behind it
 		head   uint64        // the newest in the inbox
 		epoch  uint32        // of the inbox
-		gap    *protocol.Gap // what retention took before the device had it, or nil
+		gap    *protocol.Gap // what was removed before the device had it, or nil
 	}
 	// refused says that the user cannot be attached to, and why. Unless it is
 	// lasting, a session that has been attached before waits to be attached again.
@@ -53,7 +53,7 @@ type (
 	// reattach is the shard's: the user has a new actor that wants to know how far
 	// this session is. The answer is attach.
 	reattach struct{}
-	// gapped says that retention took messages before they could be delivered.
+	// gapped says that messages were removed before they could be delivered.
 	gapped struct{ gap protocol.Gap }
 	// ackDue is the session's own clock: the user is to be told what was written.
 	ackDue struct{}

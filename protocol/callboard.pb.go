@@ -455,7 +455,7 @@ func (x *Limits) GetDevices() uint32 {
 	return 0
 }
 
-// Gap names messages that retention removed before the device had them: every
+// Gap names messages that retention, or an operator, removed before the device had them: every
 // sequence number from first to last, both included.
 type Gap struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -36,6 +37,7 @@ type transcriptStep struct {
 	JSON    string          `json:"json,omitempty"`
 	Proto   string          `json:"proto,omitempty"`
 	Refused string          `json:"refused,omitempty"`
+	Status  int             `json:"status,omitempty"`
 	Code    uint16          `json:"code,omitempty"`
 	Reason  string          `json:"reason,omitempty"`
 	UpTo    uint64          `json:"up_to,omitempty"`
@@ -78,7 +80,12 @@ func checkStep(t *testing.T, step *transcriptStep) {
 			t.Errorf("a close frame cannot have %d %q", step.Code, step.Reason)
 		}
 		return
-	case "open", "drain", "trim":
+	case "open", "drain", "trim", "block", "unblock":
+		return
+	case "open_refused":
+		if !slices.ContainsFunc(Codes(), func(row CodeRow) bool { return string(row.Code) == step.Refused }) || step.Status < 400 {
+			t.Errorf("a handshake cannot be refused with %d %q", step.Status, step.Refused)
+		}
 		return
 	default:
 		t.Errorf("no such event: %q", step.Event)

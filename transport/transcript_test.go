@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,6 +32,8 @@ type transcript struct {
 		Event, Session, User, Type, JSON, Proto string
 		Code                                    protocol.CloseCode
 		UpTo                                    uint64 `json:"up_to"`
+		Refused                                 protocol.ErrorCode
+		Status                                  int
 	}
 }
 
@@ -93,6 +96,19 @@ func (script *transcript) play(t *testing.T, codec protocol.Codec) {
 			}
 			_ = p.Close()
 			delete(peers, step.Session)
+		case "open_refused":
+			status, _, answer := s.get(http.MethodGet, "/ws/"+step.User, offering(codec))
+			var body problem
+			must(t, json.Unmarshal([]byte(answer), &body))
+			if status != step.Status || body.Code != step.Refused || body.Reason == "" {
+				t.Fatalf("step %d: got %d %s, want %d %s", i, status, answer, step.Status, step.Refused)
+			}
+		case "block":
+			_, err := s.system.Block(t.Context(), actors.Block{User: protocol.UserID(step.User)})
+			must(t, err)
+		case "unblock":
+			_, err := s.system.Unblock(t.Context(), protocol.UserID(step.User))
+			must(t, err)
 		case "drain":
 			s.stop()
 		case "trim":
@@ -104,6 +120,14 @@ func (script *transcript) play(t *testing.T, codec protocol.Codec) {
 	for p := range maps.Values(peers) {
 		p.quiet()
 		_ = p.Close()
+	}
+}
+
+// offering is the header of a handshake that offers a codec.
+func offering(codec protocol.Codec) http.Header {
+	return http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
+		"Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}, subprotocolHeader: {codec.String()},
 	}
 }
 
