@@ -81,13 +81,17 @@ func (s *System) TrimInbox(ctx context.Context, user protocol.UserID, through ui
 // chore is what the next commit of a user does for an operator.
 type chore struct {
 	trim   uint64 // messages up to it go; 0: none
+	device string // is forgotten, if the answer is Forgotten
 	asks   *actor.PID
 	answer any // when it is done
 }
 
 // finish answers for chores that are done, or says why they are not.
-func (s *System) finish(chores []chore, why *Error) {
+func (s *System) finish(user protocol.UserID, chores []chore, why *Error) {
 	for _, c := range chores {
+		if why == nil && s.watched() {
+			s.publishChore(user, &c)
+		}
 		switch {
 		case c.asks == nil:
 		case why != nil:
@@ -95,6 +99,19 @@ func (s *System) finish(chores []chore, why *Error) {
 		default:
 			s.root.Send(c.asks, c.answer)
 		}
+	}
+}
+
+// publishChore tells those who watch what an operator has done to an inbox.
+func (s *System) publishChore(user protocol.UserID, c *chore) {
+	switch done := c.answer.(type) {
+	case *Trimmed:
+		if done.Removed > 0 {
+			s.publish(Event{Kind: InboxTrimmed, User: user,
+				Reason: fmt.Sprintf("%d messages removed, up to %d; no device has had %d of them", done.Removed, done.Floor, done.Nobody)})
+		}
+	case *Forgotten:
+		s.publish(Event{Kind: DeviceForgotten, User: user, Device: c.device, Reason: fmt.Sprintf("it had the messages up to %d", done.Cursor)})
 	}
 }
 
@@ -144,7 +161,7 @@ func (u *user) forgetDevice(ctx actor.Context, msg *forgetDevice) {
 	u.forgotten = append(u.forgotten, inbox.Move{User: u.id, Device: d.Device, Forget: true})
 	u.devices = slices.DeleteFunc(u.devices, func(d device) bool { return d.Name == msg.device })
 	u.trimTail()
-	u.chores = append(u.chores, chore{asks: ctx.Sender(), answer: done})
+	u.chores = append(u.chores, chore{device: msg.device, asks: ctx.Sender(), answer: done})
 }
 
 func (u *user) trimInbox(ctx actor.Context, msg *trimInbox) {

@@ -110,6 +110,9 @@ func (k *doorkeeper) block(ctx actor.Context, msg *blockUser) {
 	next.ReplaceOrInsert(msg.block)
 	k.system.blocked.Store(next)
 	k.tick(ctx)
+	if k.system.watched() {
+		k.system.publish(Event{Kind: UserBlocked, User: msg.block.User, Code: protocol.CodeBlocked, Reason: wordsOf(msg.block)})
+	}
 	// An attach that the shard has come to before this is among the sessions that it
 	// closes; one behind it is refused.
 	k.system.post(msg.block.User,
@@ -126,8 +129,29 @@ func (k *doorkeeper) unblock(ctx actor.Context, msg *unblockUser) {
 		k.trouble(ctx, "block not removed", msg.user, err)
 		return
 	}
+	was := !block.Over(now())
 	k.remove(block)
-	answer(ctx, &unblocked{was: !block.Over(now())})
+	k.let(block.User, "an operator has unblocked it")
+	answer(ctx, &unblocked{was})
+}
+
+// let tells those who watch that a user may connect again.
+func (k *doorkeeper) let(user protocol.UserID, reason string) {
+	if k.system.watched() {
+		k.system.publish(Event{Kind: UserUnblocked, User: user, Reason: reason})
+	}
+}
+
+// wordsOf is who blocked, for how long and why, for operators.
+func wordsOf(b *Block) string {
+	words := "by " + b.By
+	if b.Until != 0 {
+		words += ", until " + time.UnixMilli(b.Until).UTC().Format(time.RFC3339)
+	}
+	if b.Reason != "" {
+		words += ": " + b.Reason
+	}
+	return words
 }
 
 // trouble answers for a change that nobody knows the fate of.
@@ -170,6 +194,9 @@ func (k *doorkeeper) sweep(ctx actor.Context) {
 			k.system.storeTrouble("blocks that ended not removed", users[0], err)
 		} else {
 			k.remove(over...)
+			for _, user := range users {
+				k.let(user, "the block has ended by itself")
+			}
 			k.system.log.Info("blocks ended", slog.Int("users", len(over)))
 		}
 	}

@@ -41,6 +41,11 @@ const (
 	ActorStuck      EventKind = "actor_stuck"
 	ActorGotOn      EventKind = "actor_got_on"
 
+	UserBlocked     EventKind = "user_blocked"
+	UserUnblocked   EventKind = "user_unblocked"
+	InboxTrimmed    EventKind = "inbox_trimmed"
+	DeviceForgotten EventKind = "device_forgotten"
+
 	LimitHit     EventKind = "limit_hit"
 	StoreFailed  EventKind = "store_failed"
 	StoreTrouble EventKind = "store_trouble"
@@ -67,6 +72,10 @@ var eventKinds = []EventMeaning{
 	{MessagePoisoned, "a message is set aside, because its receiver's actor fails on it; the user goes on"},
 	{ActorStuck, "an actor has been in one message for longer than it may; the log has the stack"},
 	{ActorGotOn, "an actor that was stuck has got on"},
+	{UserBlocked, "a user may not connect any more; the reason says who blocked it and why"},
+	{UserUnblocked, "a user may connect again"},
+	{InboxTrimmed, "messages were removed from an inbox at an operator's wish"},
+	{DeviceForgotten, "a device of a user was forgotten at an operator's wish, and how far it was"},
 	{LimitHit, "something was refused or closed by a limit; the code says which"},
 	{StoreFailed, "the store does not take messages any more; they are refused with the code"},
 	{StoreTrouble, "the store has failed one user; at most one each second"},

@@ -167,7 +167,7 @@ func (j *journal) flush() {
 			k.confirm(j.system)
 		}
 		j.system.root.Send(msg.by, &committed{msg})
-		j.system.finish(msg.chores, nil) // whoever looks now sees it
+		j.system.finish(msg.user, msg.chores, nil) // whoever looks now sees it
 	}
 	j.waiting = nil
 }
@@ -212,7 +212,7 @@ func (j *journal) refuse(msg *commit, why *Error) {
 		j.barred[msg.user] = msg.by
 	}
 	j.system.refuseAll(msg.entries, why)
-	j.system.finish(msg.chores, why)
+	j.system.finish(msg.user, msg.chores, why)
 	j.system.root.Send(msg.by, &uncommitted{msg, why})
 }
 

@@ -221,7 +221,7 @@ func (u *user) commitHere() {
 		u.system.storeTrouble("messages not kept", u.id, err)
 		why := storageError(err)
 		u.system.refuseAll(entries, why)
-		u.system.finish(chores, why)
+		u.system.finish(u.id, chores, why)
 		u.void(entries, u.batch.Moves, why)
 		return
 	}
@@ -234,7 +234,7 @@ func (u *user) commitHere() {
 	}
 	u.kept(entries)
 	u.chored(chores)
-	u.system.finish(chores, nil)
+	u.system.finish(u.id, chores, nil)
 	if cap(entries) <= maxFresh {
 		clear(entries)
 		u.fresh = entries[:0]
@@ -306,7 +306,7 @@ func (u *user) void(entries []*keep, moves []inbox.Move, why *Error) {
 func (u *user) abandoned() {
 	why := or(u.fate, ErrInternal)
 	u.system.refuseAll(u.fresh, why)
-	u.system.finish(u.chores, why)
+	u.system.finish(u.id, u.chores, why)
 	u.fresh, u.chores = nil, nil
 	for key, repeats := range u.repeats {
 		for _, to := range repeats {

@@ -182,6 +182,51 @@ var published = map[EventKind]func(w *world){
 			w.Errorf("%+v", e)
 		}
 	},
+	UserBlocked: func(w *world) {
+		watch := w.watch(EventFilter{})
+		w.block("bob", time.Minute)
+		want := "by otto, until " + time.Now().Add(time.Minute).UTC().Format(time.RFC3339) + ": spam"
+		if e := w.one(watch, UserBlocked); e.User != "bob" || e.Code != protocol.CodeBlocked || e.Reason != want {
+			w.Errorf("%+v, want %q", e, want)
+		}
+	},
+	UserUnblocked: func(w *world) {
+		watch := w.watch(EventFilter{})
+		w.block("bob", 0)
+		w.unblock("bob")
+		w.unblock("bob") // who is not blocked
+		if e := w.one(watch, UserUnblocked); e.User != "bob" || !strings.Contains(e.Reason, "operator") {
+			w.Errorf("%+v", e)
+		}
+		w.block("eve", time.Minute)
+		time.Sleep(2 * time.Minute)
+		if e := w.one(watch, UserUnblocked); e.User != "eve" || !strings.Contains(e.Reason, "by itself") {
+			w.Errorf("%+v", e)
+		}
+	},
+	InboxTrimmed: func(w *world) {
+		watch := w.watch(EventFilter{})
+		w.mail("bob", 3)
+		for range 2 { // the second time there is nothing to remove
+			if _, err := w.system.TrimInbox(w.Context(), "bob", 2, true); err != nil {
+				w.Fatal(err)
+			}
+		}
+		if e := w.one(watch, InboxTrimmed); e.User != "bob" || e.Reason != "2 messages removed, up to 2; no device has had 2 of them" {
+			w.Errorf("%+v", e)
+		}
+	},
+	DeviceForgotten: func(w *world) {
+		watch := w.watch(EventFilter{})
+		w.mail("bob", 3)
+		w.device("bob", "phone").ack(2)
+		if _, err := w.system.ForgetDevice(w.Context(), "bob", "phone", true); err != nil {
+			w.Fatal(err)
+		}
+		if e := w.one(watch, DeviceForgotten); e.User != "bob" || e.Device != "phone" || e.Reason != "it had the messages up to 2" {
+			w.Errorf("%+v", e)
+		}
+	},
 	ActorFailed: func(w *world) {
 		watch, bob := w.watch(EventFilter{}), w.connect("bob")
 		bob.conn.onWrite = func(protocol.Message) { panic("crash on purpose: the session") }

@@ -3172,7 +3172,8 @@ type Event struct {
 	AtMs  int64                  `protobuf:"varint,1,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
 	// session_opened, session_closed, user_failed, user_replaced, user_recovered,
 	// user_parked, user_unparked, actor_failed, limit_hit, store_failed, store_trouble,
-	// store_works, drain_begun, drain_ended, message_poisoned, actor_stuck or actor_got_on. There may be more in later versions.
+	// store_works, drain_begun, drain_ended, message_poisoned, actor_stuck, actor_got_on,
+	// user_blocked, user_unblocked, inbox_trimmed or device_forgotten. There may be more in later versions.
 	Kind    string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	User    string `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
 	Session uint64 `protobuf:"varint,4,opt,name=session,proto3" json:"session,omitempty"`
