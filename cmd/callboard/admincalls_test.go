@@ -128,7 +128,7 @@ func TestTrimMakesRoomWithoutARestart(t *testing.T) {
 	listener := start(t, nil, "listen", "--as", "2", "--device", "phone", "--url", url)
 	listener.stdout.has(t, `^system: b\nsystem: c\n$`)
 
-	start(t, nil, append([]string{"user", "forget-device", "2", "phone"}, caller...)...).complains(4, "device_connected", "force")
+	start(t, nil, append([]string{"user", "forget-device", "2", "phone"}, caller...)...).complains(4, "device_connected", "is connected; close its sessions first, or set force\n")
 	listener.signal(syscall.SIGTERM)
 	listener.ends(0)
 	out := ""

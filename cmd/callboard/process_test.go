@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -107,6 +108,10 @@ func (p *process) complainsAfter(before string, status int, words ...string) {
 		if !strings.Contains(line, word) {
 			p.t.Errorf("stderr has no %q: %q", word, line)
 		}
+	}
+	clauses := strings.Split(strings.TrimSpace(line), "; ")
+	if len(slices.Compact(slices.Sorted(slices.Values(clauses)))) != len(clauses) {
+		p.t.Errorf("stderr says something twice: %q", line)
 	}
 }
 

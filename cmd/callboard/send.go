@@ -253,7 +253,11 @@ func (s *sending) outcome(err error) error {
 	}
 	action := advice(s.last.Code)
 	if !s.lines {
-		return exits(statusOfCode(s.last.Code), fmt.Errorf("refused: %s: %s; %s", s.last.Code, printable(s.last.Reason), action))
+		reason := printable(s.last.Reason)
+		if !saysWhatToDo(reason) {
+			reason += "; " + action
+		}
+		return exits(statusOfCode(s.last.Code), fmt.Errorf("refused: %s: %s", s.last.Code, reason))
 	}
 	return exits(statusOfCode(s.last.Code), fmt.Errorf("%d of %d messages were refused, the last with %s; %s", s.refused, s.count, s.last.Code, action))
 }

@@ -107,12 +107,27 @@ func parseUser(flag, value string) (protocol.UserID, error) {
 	return id, nil
 }
 
-// advised adds to an error with a code what the table of codes says to do.
+// advised adds to an error with a code what the table of codes says to do, if the service
+// has not said it.
 func advised(err error) error {
-	if action := advice(codeOf(err)); action != "" {
+	if action := advice(codeOf(err)); action != "" && !saysWhatToDo(reasonOf(err)) {
 		return fmt.Errorf("%w; %s", err, action)
 	}
 	return err
+}
+
+// saysWhatToDo is whether a reason of the service has its remedy behind it.
+func saysWhatToDo(reason string) bool { return strings.Contains(reason, "; ") }
+
+// reasonOf is the service's reason for a refusal; empty if it refused nothing.
+func reasonOf(err error) string {
+	if refused, ok := errors.AsType[*client.RefusedError](err); ok {
+		return refused.Reason
+	}
+	if failed, ok := errors.AsType[*client.SendError](err); ok {
+		return failed.Reason
+	}
+	return ""
 }
 
 // advice is what the table of codes says to do about a code, in the middle of a

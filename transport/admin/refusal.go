@@ -91,7 +91,11 @@ func refused(err error) error {
 		if !known {
 			status = connect.CodeInternal
 		}
-		return refusal(status, why.Code, why.Reason, action(why.Code))
+		reason, remedy, _ := strings.Cut(why.Reason, "; ")
+		if actions[why.Code] != "" || remedy == "" {
+			remedy = action(why.Code)
+		}
+		return refusal(status, why.Code, reason, remedy)
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
