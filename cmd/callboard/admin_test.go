@@ -134,19 +134,24 @@ func TestWithoutAdminNobodyListens(t *testing.T) {
 
 func TestAdminComplaintsSayWhatToDo(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	_, _, caller := serveWithAdmin(t)
+	_, url, caller := serveWithAdmin(t)
 	at := strings.Join(caller, " ")
+	mixedUp := strings.NewReplacer("@users", strings.Replace(url, "ws", "http", 1), "@operators", strings.Replace(caller[1], "http", "ws", 1))
 	unusual := map[string]int{
-		"stats --data /none":                          6,
-		"stats " + at + " --admin http://127.0.0.1:1": 5,
-		"user show nobody " + at:                      3,
-		"session close 99 " + at:                      3,
+		"stats --data /none":                                                 6,
+		"stats --admin @users --data " + caller[3]:                           3,
+		"listen --as 2 --url @operators":                                     4,
+		"stats " + at + " --admin http://127.0.0.1:1":                        5,
+		"user show nobody " + at:                                             3,
+		"session close 99 " + at:                                             3,
 		"send --to 2 --admin http://127.0.0.1:1 hi " + "--data " + caller[3]: 5,
 	}
 	for line, words := range map[string][]string{
 		"serve --admin 0.0.0.0:0":                     {"0.0.0.0:0", "in clear", "--insecure"},
 		"serve --admin nonsense":                      {"--admin", "host:port"},
-		"stats --data /none":                          {"/none", "--data", "--token-file", "CALLBOARD_TOKEN"},
+		"stats --admin @users --data " + caller[3]:    {"not_found", "is this the admin API", "--admin"},
+		"listen --as 2 --url @operators":              {"unimplemented", "is this where the users", "--url"},
+		"stats --data /none":                          {"/none", "'callboard serve' writes it", "--data", "--token-file", "CALLBOARD_TOKEN"},
 		"stats --admin 127.0.0.1:8081":                {"http://host:port"},
 		"stats --admin http://192.0.2.1:1":            {"in clear", "https", "--insecure"},
 		"stats " + at + " --admin http://127.0.0.1:1": {"nobody listens", "callboard serve", "--admin"},
@@ -161,7 +166,7 @@ func TestAdminComplaintsSayWhatToDo(t *testing.T) {
 		"send --to 2 --admin http://127.0.0.1:1 hi " + "--data " + caller[3]: {"nobody listens"},
 	} {
 		t.Run(line, func(t *testing.T) {
-			p := start(t, nil, strings.Fields(line)...)
+			p := start(t, nil, strings.Fields(mixedUp.Replace(line))...)
 			if words == nil {
 				p.ends(0)
 				return

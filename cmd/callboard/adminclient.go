@@ -141,7 +141,7 @@ func (o *callerOptions) secret() (string, error) {
 			return secret, err
 		}
 	}
-	return "", exits(exitNotAllowed, fmt.Errorf("there is no admin token in %s: give the service's directory with --data, its token file with --token-file, or the token in %s",
+	return "", exits(exitNotAllowed, fmt.Errorf("there is no admin token in %s: 'callboard serve' writes it when it starts; if it has, give its directory with --data, its token file with --token-file, or the token in %s",
 		o.data, config.TokenVariable))
 }
 
@@ -174,7 +174,11 @@ func (o *callerOptions) explained(err error) error {
 	case failed.Code() == connect.CodeCanceled:
 		err = errors.New("interrupted before there was an answer")
 	default:
-		err = fmt.Errorf("%s: %s; is this the admin API of a callboard? --admin gives another address", failed.Code(), printable(failed.Message()))
+		said := failed.Code().String()
+		if message := printable(failed.Message()); message != "" {
+			said += ": " + message
+		}
+		err = fmt.Errorf("%s answers %s; is this the admin API of a callboard? --admin gives another address", o.url, said)
 	}
 	return exits(status, err)
 }

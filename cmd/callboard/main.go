@@ -63,10 +63,14 @@ status ('callboard help exit-codes') are for scripts, and stay as they are.`,
 
 func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
-// unknownCommand refuses what is no command, in one line.
+// unknownCommand refuses what is no command, in one line. What stands in front of it says more
+// than the flags behind it, which are another command's.
 func unknownCommand(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0 || args[0] == "--help" || args[0] == "-h":
 		return nil
+	case strings.HasPrefix(args[0], "-"):
+		return fmt.Errorf("unknown flag: %s", args[0])
 	}
 	if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
 		return fmt.Errorf("there is no command %q; did you mean %s", args[0], strings.Join(similar, " or "))
@@ -90,6 +94,14 @@ func addExamples(root *cobra.Command) {
 		if cmd.Example == "" {
 			cmd.Example = examples[cmd.Name()]
 		}
+		if cmd.Name() == "help" {
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				if found, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return unknownCommand(found, rest)
+				}
+				return nil
+			}
+		}
 	})
 }
 
@@ -103,15 +115,24 @@ func adviseHelp(root *cobra.Command) {
 		if !cmd.Runnable() { // cobra would print help whatever the arguments, and exit with 0
 			cmd.RunE = help
 		}
+		if cmd.HasSubCommands() { // it has arguments and flags only by mistake
+			cmd.DisableFlagParsing, cmd.Args = true, unknownCommand
+		}
 		check := cmd.Args
 		if check == nil {
 			return
 		}
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return advise(cmd, err)
+			err := check(cmd, args)
+			switch {
+			case err == nil:
+				return nil
+			case strings.HasPrefix(err.Error(), "accepts "): // cobra's ExactArgs
+				err = fmt.Errorf("%w: it is '%s'", err, cmd.UseLine())
+			case !cmd.HasSubCommands() && strings.HasPrefix(err.Error(), "unknown command "): // its NoArgs
+				err = fmt.Errorf("%q is too much: it is '%s'", args[0], cmd.UseLine())
 			}
-			return nil
+			return advise(cmd, err)
 		}
 	})
 }

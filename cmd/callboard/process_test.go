@@ -395,6 +395,13 @@ func TestComplaintsSayWhatToDo(t *testing.T) {
 	for line, words := range map[string][]string{
 		"srve":                                     {`"srve"`, "did you mean serve", "callboard --help"},
 		"nonsense":                                 {`"nonsense"`, "callboard --help"},
+		"nonsense --admin x":                       {`there is no command "nonsense"`, "callboard --help"},
+		"user shwo 2 --admin x":                    {`there is no command "shwo"`, "did you mean show", "callboard user --help"},
+		"user --nonsense":                          {"unknown flag: --nonsense", "callboard user --help"},
+		"user show":                                {"received 0", "callboard user show USER", "callboard user show --help"},
+		"stats 2":                                  {`"2" is too much`, "callboard stats --help"},
+		"help nonsense":                            {`there is no command "nonsense"`, "callboard"},
+		"help user shwo":                           {`there is no command "shwo"`, "did you mean show"},
 		"serve --nonsense":                         {"--nonsense", "callboard serve --help"},
 		"serve nonsense":                           {`"nonsense"`, "callboard serve --help"},
 		"completion tcsh":                          {`"tcsh"`, "callboard completion --help"},

@@ -56,6 +56,9 @@ func (o *userOptions) dial(ctx context.Context, config client.Config) (*client.C
 	if refused, ok := errors.AsType[*client.RefusedError](err); ok && refused.Status == http.StatusBadRequest && refused.Code == "" {
 		return nil, misused("%w; if the service speaks TLS there, give the address with wss://", err)
 	}
+	if refused, ok := errors.AsType[*client.RefusedError](err); ok && advice(refused.Code) == "" {
+		return nil, fmt.Errorf("%w; is this where the users of a callboard connect? --url gives another address", err)
+	}
 	if action := distrusted(err); action != "" {
 		return nil, exits(exitNotAllowed, fmt.Errorf("%w; %s", err, action))
 	}
