@@ -62,24 +62,46 @@ func (o *callerOptions) report(cmd *cobra.Command) {
 
 // dial makes a client. It does not connect yet.
 func (o *callerOptions) dial() (adminv1.AdminServiceClient, error) {
+	network, secret, err := o.road()
+	if err != nil {
+		return nil, err
+	}
+	return adminv1.NewAdminServiceClient(network, o.url, connect.WithInterceptors(bearer(secret))), nil
+}
+
+// pages is for what the admin listener serves besides the calls.
+func (o *callerOptions) pages() (get func(ctx context.Context, path string) (*http.Response, error), err error) {
+	network, secret, err := o.road()
+	return func(ctx context.Context, path string) (*http.Response, error) {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, o.url+path, http.NoBody)
+		if err != nil {
+			return nil, err
+		}
+		bearer(secret).sign(request.Header)
+		return network.Do(request)
+	}, err
+}
+
+// road is how the admin API is reached, and the token for it.
+func (o *callerOptions) road() (*http.Client, string, error) {
 	u, err := url.Parse(o.url)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, misused("--admin %q: give http://host:port or https://host:port, like http://127.0.0.1:8081", o.url)
+		return nil, "", misused("--admin %q: give http://host:port or https://host:port, like http://127.0.0.1:8081", o.url)
 	}
 	if u.Scheme == "http" && !isLoopback(u.Hostname()) && !o.insecure {
-		return nil, misused("--admin %s would send the token over the network in clear: come by https or an ssh tunnel, or give --insecure", o.url)
+		return nil, "", misused("--admin %s would send the token over the network in clear: come by https or an ssh tunnel, or give --insecure", o.url)
 	}
 	secret, err := o.secret()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	secure, err := o.trust.tls()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	network := http.DefaultTransport.(*http.Transport).Clone()
 	network.TLSClientConfig = secure
-	return adminv1.NewAdminServiceClient(&http.Client{Transport: network}, o.url, connect.WithInterceptors(bearer(secret))), nil
+	return &http.Client{Transport: network}, secret, nil
 }
 
 // bearer puts the token into every call, and bounds those that have one answer.
