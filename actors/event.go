@@ -102,7 +102,7 @@ func (s *System) publish(e Event) {
 	}
 	for _, w := range watches.all {
 		if w.filter.takes(&e) {
-			w.put(e)
+			w.put(&e)
 		}
 	}
 }

@@ -115,17 +115,11 @@ func (s *System) hop(h *Hop) {
 			trace.miss()
 			continue
 		}
-		if h.At.IsZero() {
-			h.At, h.Shard = time.Now(), -1
-			if h.Receiver != "" {
-				h.Shard = shardOf(h.Receiver, len(s.ring.Load().shards))
-			}
-		}
-		one := *h
+		one := hopped{*h, time.Since(trace.began)}
 		if !trace.contents {
 			one.Content = ""
 		}
-		trace.put(one)
+		trace.put(&one)
 	}
 }
 

@@ -27,7 +27,7 @@ func (w *world) trace(user protocol.UserID, contents bool) *Trace {
 func (w *world) hops(trace *Trace) []Hop {
 	w.Helper()
 	synctest.Wait()
-	hops, missed := waiting(w, &trace.feed)
+	hops, missed := waiting(w, trace)
 	if missed > 0 {
 		w.Errorf("%d hops are missing", missed)
 	}
@@ -470,12 +470,12 @@ func TestStalledReadersHoldNobodyUp(t *testing.T) {
 		if got := len(bob.conn.contents()); got != messages {
 			w.Errorf("bob got %d messages, want %d", got, messages)
 		}
-		hops, missed := waiting(w, &trace.feed)
+		hops, missed := waiting(w, trace)
 		all := len(hops) + int(missed) // and one more for each that had to wait for room
 		if least := messages * len(wholeWay); len(hops) != feedLength || all < least || all > least+messages {
 			w.Errorf("%d hops and %d missed, together they should be %d or a little more", len(hops), missed, least)
 		}
-		events, missed := waiting(w, &watch.feed)
+		events, missed := waiting(w, watch)
 		if len(events) != feedLength || missed != messages-feedLength {
 			w.Errorf("%d events and %d missed", len(events), missed)
 		}

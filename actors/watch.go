@@ -39,7 +39,8 @@ func (e *Event) hasCode(code string) bool {
 // with Next and ends it with Stop. With MaxWatches already there the error is
 // ErrTooManyStreams.
 func (s *System) Watch(filter EventFilter) (*Watch, error) {
-	w := &Watch{feed: newFeed[Event](s.registryDone, &s.counts.missedEvents), system: s, filter: filter}
+	w := &Watch{system: s, filter: filter}
+	w.open(s.registryDone, &s.counts.missedEvents)
 	if !subscribe(&s.watches, w, 0, MaxWatches) {
 		s.HitLimit(CodeTooManyStreams, "", "", ErrTooManyStreams.Reason)
 		return nil, ErrTooManyStreams

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -28,7 +30,9 @@ func (w *world) watch(filter EventFilter) *Watch {
 }
 
 // waiting is all that a feed has at the moment, when all actors are at rest.
-func waiting[T any](tb testing.TB, f *feed[T]) (news []T, missed uint64) {
+func waiting[T any](tb testing.TB, f interface {
+	Next(ctx context.Context) (T, uint64, error)
+}) (news []T, missed uint64) {
 	tb.Helper()
 	over, cancel := context.WithCancel(tb.Context())
 	cancel()
@@ -49,7 +53,7 @@ func waiting[T any](tb testing.TB, f *feed[T]) (news []T, missed uint64) {
 func (w *world) events(watch *Watch) []Event {
 	w.Helper()
 	synctest.Wait()
-	events, missed := waiting(w, &watch.feed)
+	events, missed := waiting(w, watch)
 	if missed > 0 {
 		w.Errorf("%d events are missing", missed)
 	}
@@ -529,9 +533,10 @@ func TestStalledWatchIsToldWhatItMissed(t *testing.T) {
 // What is missing at the end is told though nothing comes behind it.
 func TestMissedAtTheEndIsTold(t *testing.T) {
 	lost := new(atomic.Uint64)
-	f := newFeed[int](nil, lost)
+	var f feed[int]
+	f.open(nil, lost)
 	for i := range feedLength + 5 {
-		f.put(i)
+		f.put(&i)
 	}
 	news, missed := waiting(t, &f)
 	if len(news) != feedLength || missed != 5 {
@@ -542,6 +547,45 @@ func TestMissedAtTheEndIsTold(t *testing.T) {
 	}
 	if lost.Load() != 5 {
 		t.Errorf("%d are counted, want 5", lost.Load())
+	}
+}
+
+// Several put while one reads, sleeps and is woken: each of them is told or counted, once and in
+// the order of who put it.
+func TestFeedTellsOrCountsEverything(t *testing.T) {
+	const writers, each = 4, 50_000
+	type line struct{ writer, number int }
+	var f feed[line]
+	f.open(nil, new(atomic.Uint64))
+	ctx, done := context.WithCancel(t.Context())
+	var writing sync.WaitGroup
+	for w := range writers {
+		writing.Go(func() {
+			for n := range each {
+				f.put(&line{w, n})
+				if n%500 == 0 {
+					runtime.Gosched() // so that the reader sleeps now and then
+				}
+			}
+		})
+	}
+	go func() { writing.Wait(); done() }()
+	told, left, next := 0, 0, [writers]int{}
+	for {
+		one, missed, err := f.Next(ctx)
+		switch {
+		case err != nil && told+left == writers*each:
+			return
+		case err != nil:
+			t.Fatalf("%d are told and %d counted of %d: %v", told, left, writers*each, err)
+		case missed > 0:
+			left += int(missed)
+		case one.number < next[one.writer]:
+			t.Fatalf("%d of writer %d comes behind %d", one.number, one.writer, next[one.writer]-1)
+		default:
+			told++
+			next[one.writer] = one.number + 1
+		}
 	}
 }
 
