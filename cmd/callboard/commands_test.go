@@ -37,6 +37,8 @@ var commandRows = []commandRow{
 	{line: "config check ../../deploy/callboard.yaml"},
 	{line: "config check @nothing", status: 3},
 	{line: "admin token new --name vera --role viewer"},
+	{line: "token key --data @data"},
+	{line: "token new --user 42 --data @data"},
 	{line: "health --url @http"},
 	{line: "health --url http://127.0.0.1:1", status: 5},
 	{line: "send --as 1 --to carol --url @url hello"},
