@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"go/ast"
 	"go/parser"
-	"go/token"
+	gotoken "go/token"
 	"io"
 	"net/http"
 	"strings"
@@ -120,7 +120,7 @@ func TestEveryCallAndPageHasARow(t *testing.T) {
 // rulesOfTheGuard counts what transport/admin lets through: what has no rule there is refused.
 func rulesOfTheGuard(t *testing.T) (n int) {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "../../transport/admin/access.go", nil, 0)
+	file, err := parser.ParseFile(gotoken.NewFileSet(), "../../transport/admin/access.go", nil, 0)
 	must(t, err)
 	ast.Inspect(file, func(node ast.Node) bool {
 		spec, ok := node.(*ast.ValueSpec)
