@@ -151,17 +151,14 @@ func (c Config) validate() error {
 	check(c.Shards >= 1 && c.Shards <= MaxShards, "Shards", c.Shards, "1 to 4096")
 	check(c.Store != nil, "Store", c.Store, "a store, like memory.New's")
 	check(c.MaxBlocked > 0, "MaxBlocked", c.MaxBlocked, "at least 1")
-	check(c.MaxDeadletters > 0, "MaxDeadletters", c.MaxDeadletters, "at least 1")
-	check(c.MaxDeadletterBytes >= 2*protocol.MaxFrameBytes, "MaxDeadletterBytes", c.MaxDeadletterBytes,
-		fmt.Sprintf("at least %d, twice the longest message", 2*protocol.MaxFrameBytes))
 	check(c.MaxUsers > 0, "MaxUsers", c.MaxUsers, "at least 1")
 	check(c.MaxSessionsPerUser > 0, "MaxSessionsPerUser", c.MaxSessionsPerUser, "at least 1")
 	check(c.MaxInFlight > 0 && c.MaxInFlight <= maxMaxInFlight, "MaxInFlight", c.MaxInFlight, fmt.Sprintf("1 to %d", maxMaxInFlight))
 	check(c.MaxWaitingBytes >= protocol.MaxFrameBytes, "MaxWaitingBytes", c.MaxWaitingBytes,
 		fmt.Sprintf("at least %d, the longest message", protocol.MaxFrameBytes))
 	for field, d := range map[string]time.Duration{
-		"HandshakeTimeout": c.HandshakeTimeout, "StuckAfter": c.StuckAfter,
-		"IdleAfter": c.IdleAfter, "PingInterval": c.PingInterval, "CloseTimeout": c.CloseTimeout,
+		"HandshakeTimeout": c.HandshakeTimeout,
+		"IdleAfter":        c.IdleAfter, "PingInterval": c.PingInterval, "CloseTimeout": c.CloseTimeout,
 	} {
 		check(d >= time.Millisecond, field, d, "at least 1ms")
 	}

@@ -118,13 +118,14 @@ const maxDropped = 64
 func (c *coroner) place(letter *inbox.Deadletter) (drop []uint64) {
 	info := infoOf(letter)
 	letter.Number = c.last + 1
+	limits := c.system.limits.Load()
 	count, bytes := len(c.letters)+1, c.bytes+info.Bytes
 	if same := slices.IndexFunc(c.letters, info.same); same >= 0 {
 		letter.Number = c.letters[same].Number
 		count, bytes = count-1, bytes-c.letters[same].Bytes
 	}
 	for _, old := range c.letters {
-		if count <= c.system.config.MaxDeadletters && bytes <= c.system.config.MaxDeadletterBytes {
+		if count <= limits.MaxDeadletters && bytes <= limits.MaxDeadletterBytes {
 			break
 		}
 		if old.Number != letter.Number {

@@ -47,6 +47,8 @@ type counts struct {
 	closes  words // sessions, by the word of their close code
 	limits  words // by the limit that acted
 
+	failed map[string]*atomic.Uint64 // failures of actors that are no users', by level; the map is never written
+
 	confirms *histogram // from a SEND's leaving its reader to its answer; a sample
 	acks     *histogram // from a message's delivery to its ACK; a sample
 	commits  *histogram // time of a commit
@@ -62,7 +64,12 @@ const (
 )
 
 func newCounts() *counts {
+	failed := make(map[string]*atomic.Uint64)
+	for level := range supervision {
+		failed[level] = new(atomic.Uint64)
+	}
 	return &counts{
+		failed: failed,
 		refused: newWords(protocol.CodeConflict, protocol.CodeInboxFull, protocol.CodeUnavailable,
 			protocol.CodeStorageFull, protocol.CodeInternal, protocol.CodeDraining),
 		frames: newWords(protocol.CodeInvalidMessage, protocol.CodeUnknownType, protocol.CodeInvalidUserID,

@@ -83,7 +83,6 @@ func (e *entry) failed(now, window time.Duration) int {
 		e.failures = 0
 	}
 	e.failures++
-	e.restarts++
 	e.failedAt = now
 	return int(e.failures)
 }

@@ -11,14 +11,20 @@ import (
 // Limits are those of a Config that can change while the System runs. Nobody changes one after
 // it was handed over.
 type Limits struct {
-	MaxInboxEntries    int           // as in Config; likewise the others
-	MaxInboxBytes      int           // bytes
-	ForgetDevicesAfter time.Duration //
+	MaxInboxEntries    int // as in Config; likewise the others
+	MaxInboxBytes      int
+	ForgetDevicesAfter time.Duration
+	StuckAfter         time.Duration
+	MaxDeadletters     int // what is there beyond it goes when the next one is set aside
+	MaxDeadletterBytes int // likewise
 }
 
 // limitsOf are those that a System begins with.
 func limitsOf(c *Config) *Limits {
-	return &Limits{c.MaxInboxEntries, c.MaxInboxBytes, c.ForgetDevicesAfter}
+	return &Limits{
+		MaxInboxEntries: c.MaxInboxEntries, MaxInboxBytes: c.MaxInboxBytes, ForgetDevicesAfter: c.ForgetDevicesAfter,
+		StuckAfter: c.StuckAfter, MaxDeadletters: c.MaxDeadletters, MaxDeadletterBytes: c.MaxDeadletterBytes,
+	}
 }
 
 // Reload sets other limits, for all that comes from then on: what is in an inbox already stays.
@@ -28,6 +34,7 @@ func (s *System) Reload(limits Limits) error {
 		return fmt.Errorf("limits of the actors: %w", err)
 	}
 	s.limits.Store(&limits)
+	s.workers.Limit(limits.StuckAfter)
 	return nil
 }
 
@@ -41,6 +48,15 @@ func (l *Limits) validate() error {
 	}
 	if l.ForgetDevicesAfter < time.Millisecond {
 		errs = append(errs, fmt.Errorf("ForgetDevicesAfter is %v: give at least 1ms", l.ForgetDevicesAfter))
+	}
+	if l.StuckAfter < time.Millisecond {
+		errs = append(errs, fmt.Errorf("StuckAfter is %v: give at least 1ms", l.StuckAfter))
+	}
+	if l.MaxDeadletters < 1 {
+		errs = append(errs, fmt.Errorf("MaxDeadletters is %d: give at least 1", l.MaxDeadletters))
+	}
+	if l.MaxDeadletterBytes < 2*protocol.MaxFrameBytes {
+		errs = append(errs, fmt.Errorf("MaxDeadletterBytes is %d: give at least %d, twice the longest message", l.MaxDeadletterBytes, 2*protocol.MaxFrameBytes))
 	}
 	return errors.Join(errs...)
 }

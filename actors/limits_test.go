@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -9,6 +10,13 @@ import (
 
 	"callboard/protocol"
 )
+
+// limitsWith are those of a System, changed.
+func (w *world) limitsWith(change func(*Limits)) Limits {
+	l := *w.system.limits.Load()
+	change(&l)
+	return l
+}
 
 func TestReloadedLimitsHoldForWhatComes(t *testing.T) {
 	inBubble(t, Config{MaxInboxEntries: 2}, func(w *world) {
@@ -23,17 +31,21 @@ func TestReloadedLimitsHoldForWhatComes(t *testing.T) {
 		if !send("a") || !send("b") || send("c") {
 			t.Fatal("the first limit does not hold")
 		}
-		if err := w.system.Reload(Limits{MaxInboxEntries: 3, MaxInboxBytes: protocol.MaxInboxBytes, ForgetDevicesAfter: time.Hour}); err != nil {
+		if err := w.system.Reload(w.limitsWith(func(l *Limits) { l.MaxInboxEntries = 3 })); err != nil {
 			t.Fatal(err)
 		}
 		if !send("d") || send("e") {
 			t.Error("the second limit does not hold")
 		}
-		for _, wrong := range []Limits{
-			{0, protocol.MaxInboxBytes, time.Hour}, {10, protocol.MaxFrameBytes - 1, time.Hour}, {10, protocol.MaxInboxBytes, 0},
+		for field, wrong := range map[string]func(*Limits){
+			"MaxInboxEntries": func(l *Limits) { l.MaxInboxEntries = 0 }, "MaxInboxBytes": func(l *Limits) { l.MaxInboxBytes = protocol.MaxFrameBytes - 1 },
+			"ForgetDevicesAfter": func(l *Limits) { l.ForgetDevicesAfter = 0 }, "StuckAfter": func(l *Limits) { l.StuckAfter = 0 },
+			"MaxDeadletters": func(l *Limits) { l.MaxDeadletters = 0 }, "MaxDeadletterBytes": func(l *Limits) { l.MaxDeadletterBytes = 1 },
 		} {
-			if w.system.Reload(wrong) == nil {
-				t.Errorf("%+v is taken", wrong)
+			bad := w.limitsWith(wrong)
+			bad.MaxInboxEntries = min(bad.MaxInboxEntries, 10)
+			if err := w.system.Reload(bad); err == nil || !strings.Contains(err.Error(), field) {
+				t.Errorf("%s: %v", field, err)
 			}
 		}
 		if send("f") {
@@ -49,7 +61,7 @@ func TestReloadDisturbsNobody(t *testing.T) {
 		var reloads sync.WaitGroup
 		reloads.Go(func() {
 			for n := range 1000 {
-				if err := w.system.Reload(Limits{1000 + n, protocol.MaxInboxBytes, time.Hour}); err != nil {
+				if err := w.system.Reload(w.limitsWith(func(l *Limits) { l.MaxInboxEntries = 1000 + n })); err != nil {
 					t.Error(err)
 				}
 			}
@@ -64,6 +76,47 @@ func TestReloadDisturbsNobody(t *testing.T) {
 		synctest.Wait()
 		if n := len(alice.confirmed()); n != 200 {
 			t.Errorf("%d messages were confirmed", n)
+		}
+	})
+}
+
+// Whoever changes how long an actor may be stuck does so while one is.
+func TestReloadedStuckAfterHolds(t *testing.T) {
+	watchdogWorld(t, func(w *world, log *logText) {
+		alice := w.connect("alice")
+		defer hang[*protocol.Send](w, "bob")()
+		if err := w.system.Reload(w.limitsWith(func(l *Limits) { l.StuckAfter = time.Minute })); err != nil {
+			t.Fatal(err)
+		}
+		alice.send("bob", "hello")
+		time.Sleep(50 * time.Second)
+		if tree := w.tree(); tree.Stuck != 0 || len(log.lines("actor stuck")) != 0 {
+			t.Errorf("before a minute: %+v", tree.Longest)
+		}
+		time.Sleep(20 * time.Second)
+		if tree := w.tree(); tree.Stuck != 1 || len(log.lines("actor stuck")) != 1 {
+			t.Errorf("after a minute: %+v", tree.Longest)
+		}
+	})
+}
+
+// A lower limit takes away what is beyond it when the next message is set aside.
+func TestReloadedLimitOfDeadlettersHolds(t *testing.T) {
+	inBubble(t, Config{MaxDeadletters: 5}, func(w *world) {
+		alice := w.device("alice", "phone")
+		w.crashOn("bob", "fatal")
+		for n := range 5 {
+			alice.poisons("bob", "fatal", fmt.Sprint(n))
+		}
+		if got := w.letters(10); len(got) != 5 {
+			t.Fatalf("set aside: %+v", got)
+		}
+		if err := w.system.Reload(w.limitsWith(func(l *Limits) { l.MaxDeadletters = 2 })); err != nil {
+			t.Fatal(err)
+		}
+		alice.poisons("bob", "fatal", "last")
+		if got := w.letters(10); len(got) != 2 || got[1].ID != "last" {
+			t.Errorf("2 may be set aside, and there are %+v", got)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"callboard/actors/inbox"
+	"callboard/actors/mailbox"
 	"callboard/protocol"
 )
 
@@ -27,6 +28,9 @@ type SessionInfo struct {
 	Written      uint64 // newest message that was written
 
 	Unacknowledged int // messages that were written and not acknowledged; in the seed's dialect, not taken by the network
+
+	Queued    int           // messages in its mailbox
+	InMessage time.Duration // how long it has been in the one at hand; 0: less than a tick
 }
 
 // ConnInfo is what a Conn may say of itself.
@@ -58,6 +62,8 @@ type UserLook struct {
 	Sessions []SessionInfo
 	Closes   []Closing // newest first, 10 at most
 	Queued   int       // messages in the actor's mailbox
+
+	InMessage time.Duration // how long the actor has been in the one at hand; 0: less than a tick
 
 	Inbox    inbox.State // without Sum and Epoch
 	InboxErr error       // why there is no Inbox, if there is none
@@ -107,6 +113,7 @@ func (s *System) LookUser(ctx context.Context, user protocol.UserID) (*UserLook,
 	}
 	look := &UserLook{UserSummary: found.UserSummary, Closes: found.closes}
 	look.Sessions = s.askSessions(ctx, found.sessions, found.pids)
+	s.lookAtWork(look)
 
 	if found.State != active.String() { // to ask one who is leaving would start the next
 		look.Inbox, look.InboxErr = s.lookIntoStore(user)
@@ -136,6 +143,28 @@ func (s *System) LookUser(ctx context.Context, user protocol.UserID) (*UserLook,
 		}
 	}
 	return look, nil
+}
+
+// lookAtWork fills in what the workers know of the user's actor and sessions, which they do
+// though these hang.
+func (s *System) lookAtWork(look *UserLook) {
+	now := time.Now()
+	s.workers.Working(func(one mailbox.Working) {
+		switch owner := one.Owner.(type) {
+		case *user:
+			if owner.id == look.User {
+				look.Queued, look.InMessage = one.Queued, inMessage(&one, now)
+			}
+		case *session:
+			if owner.link.user != look.User {
+				return
+			}
+			at := slices.IndexFunc(look.Sessions, func(i SessionInfo) bool { return i.Number == owner.number })
+			if at >= 0 {
+				look.Sessions[at].Queued, look.Sessions[at].InMessage = one.Queued, inMessage(&one, now)
+			}
+		}
+	})
 }
 
 // lookIntoStore reads how an inbox is, for a user whose actor cannot say it.
@@ -190,6 +219,7 @@ func (s *session) describe(ctx actor.Context) {
 		}
 	}
 	info.Unacknowledged = int(s.last - min(s.last, s.arrived()))
+	info.Queued = max(0, s.box.UserMessageCount()-1) // but for the question
 	answer(ctx, info)
 }
 

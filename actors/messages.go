@@ -130,8 +130,12 @@ type (
 	}
 	// describeUser (*) asks for a UserInfo.
 	describeUser struct{ user protocol.UserID }
-	// describeShard asks for a ShardInfo.
-	describeShard struct{}
+	// describeShard asks for a ShardInfo; if below, also how some users are, and who has the
+	// most restarts.
+	describeShard struct {
+		below bool
+		users []protocol.UserID
+	}
 	// quiet is the user's: it has no session and nothing to do. As in leave and
 	// stay, by tells the user's actor from those that were before it.
 	quiet struct {

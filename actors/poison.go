@@ -66,7 +66,7 @@ func (s *shard) crashed(ctx sender, e *entry, failure failure, message any) (poi
 		return false
 	}
 	if e != nil {
-		e.restarts++
+		s.restarted(e)
 		e.failures -= min(e.failures, deadlyCrashes-1) // those before were this message's too
 	}
 	letter := &inbox.Deadletter{

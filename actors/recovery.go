@@ -148,6 +148,7 @@ func (s *shard) recover(ctx actor.Context, e *entry) {
 		return
 	}
 	intensity := s.system.Intensity()
+	s.restarted(e)
 	failures := e.failed(s.system.now(), intensity.Window)
 	rest := intensity.park(failures)
 	if s.system.config.hooks.exact {

@@ -25,6 +25,7 @@ type shard struct {
 	number int
 	users  map[protocol.UserID]*entry
 	order  *btree.BTreeG[*entry] // those in users, by id, for page
+	sick   *btree.BTreeG[*entry] // those of them with restarts, most first, for describe
 	box    *mailbox.Gated        // its own
 	limit  int                   // of users, see send
 	idle   wheel[*entry]         // quiet users, by when they are asked to leave
@@ -54,7 +55,8 @@ type shard struct {
 func newShard(system *System, number, shards int) *shard {
 	s := &shard{
 		system: system, number: number, name: "shard/" + strconv.Itoa(number), users: make(map[protocol.UserID]*entry), order: newUserOrder(),
-		box: &mailbox.Gated{}, history: newHistory(shards), crashes: newCrashes(shards),
+		sick: btree.NewG(listDegree, sicker),
+		box:  &mailbox.Gated{}, history: newHistory(shards), crashes: newCrashes(shards),
 	}
 	s.limit = s.share(shards)
 	s.idle.init(idleSlots)
@@ -117,7 +119,7 @@ func (s *shard) handle(ctx actor.Context) {
 	case *sessionClosed:
 		s.sessionClosed(ctx, msg)
 	case *describeShard:
-		s.describe(ctx)
+		s.describe(ctx, msg)
 	case *loadShard:
 		s.load(ctx)
 
@@ -212,12 +214,18 @@ func (s *shard) add(ctx actor.Context, id protocol.UserID) *entry {
 func (s *shard) insert(e *entry) {
 	s.users[e.id] = e
 	s.order.ReplaceOrInsert(e)
+	if e.restarts > 0 {
+		s.sick.ReplaceOrInsert(e)
+	}
 	s.system.counts.users.Add(1)
 }
 
 func (s *shard) remove(e *entry) {
 	delete(s.users, e.id)
 	s.order.Delete(e)
+	if e.restarts > 0 {
+		s.sick.Delete(e)
+	}
 	s.busiest.drop(e)
 	s.system.counts.users.Add(-1)
 }
@@ -320,10 +328,13 @@ func (s *shard) sessionClosed(ctx actor.Context, msg *sessionClosed) {
 	}
 }
 
-func (s *shard) describe(ctx actor.Context) {
+func (s *shard) describe(ctx actor.Context, msg *describeShard) {
 	info := &ShardInfo{
 		Number: s.number, Users: len(s.users), Failures: s.failed, Parked: s.parked,
 		Waiting: max(0, s.box.UserMessageCount()-1), // but for the question
+	}
+	if msg.below {
+		info.known, info.sickest = s.known(msg.users), s.sickest()
 	}
 	answer(ctx, info)
 }

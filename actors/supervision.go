@@ -30,25 +30,6 @@ var supervision = map[string]struct {
 	"session":    {actor.StopDirective, "a socket's framing cannot be trusted after a failure; the client connects again"},
 }
 
-// Level is a row of the table, for those who look.
-type Level struct {
-	Name      string
-	OnFailure string // resume, stop or restart
-	Why       string
-}
-
-// levels is the table from the root down.
-func levels() (table []Level) {
-	words := map[actor.Directive]string{
-		actor.ResumeDirective: "resume", actor.StopDirective: "stop", actor.RestartDirective: "restart",
-	}
-	for _, name := range []string{"registry", "shard", "user", "gateway", "session", "doorkeeper", "coroner", "journal"} {
-		row := supervision[name]
-		table = append(table, Level{name, words[row.onFailure], row.why})
-	}
-	return table
-}
-
 // childOf names the level below the two that supervise by the table.
 var childOf = map[string]string{"registry": "shard", "gateway": "session"}
 
@@ -132,6 +113,7 @@ func (s *supervisor) HandleFailure(_ *actor.ActorSystem, by actor.Supervisor, ch
 	_ *actor.RestartStatistics, reason, message any,
 ) {
 	row, failure := supervision[s.level], failureOf(reason)
+	s.system.counts.failed[s.level].Add(1)
 	s.system.log.Error("actor failed", slog.String("level", s.level), slog.String("actor", child.GetId()),
 		slog.String("directive", row.onFailure.String()),
 		slog.String("reason", failure.text()), slog.String("message", kind(message)), slog.String("stack", failure.stack))
@@ -163,6 +145,7 @@ func (s *System) survive(ctx actor.Context, level string) {
 // survived is what survive does when there was a panic.
 func (s *System) survived(ctx actor.Context, level string, reason any) {
 	s.counts.survived.Add(1)
+	s.counts.failed[level].Add(1)
 	s.log.Error("actor survived a panic", slog.String("level", level), slog.String("actor", ctx.Self().GetId()),
 		slog.String("reason", fmt.Sprint(reason)), slog.String("message", kind(ctx.Message())),
 		slog.String("stack", string(debug.Stack())))

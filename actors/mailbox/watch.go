@@ -58,6 +58,13 @@ func (w *Workers) Watch(limit time.Duration, tell func(Found)) {
 	w.watch.limit, w.watch.tell = limit, tell
 }
 
+// Limit changes the limit of Watch. Who is told of already is not told of again.
+func (w *Workers) Limit(limit time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watch.limit = limit
+}
+
 // tickLater moves the clock as long as somebody works. The caller holds mu.
 func (w *Workers) tickLater() {
 	if w.watch.limit > 0 && !w.watch.ticking && !w.closed {

@@ -22,6 +22,7 @@ var varies = map[string]bool{
 	"at_ms": true, "since_ms": true, "seen_ms": true, "started_ms": true, "oldest_ms": true, "over_ms": true, "remote": true, "version": true,
 	"heap_bytes": true, "goroutines": true, "disk_bytes": true, "bytes": true, "id": true, "at": true, "epoch": true, "before": true,
 	"queued": true, "messages": true, "path": true, "files": true, "took_ms": true,
+	"longest_ms": true, "in_message_ms": true,
 }
 
 // normal replaces what varies by its kind.

@@ -54,9 +54,7 @@ func (r *reloader) reloads(system *actors.System, server *transport.Server, inbo
 		return server.Reload(transport.Live{MaxConnections: c.MaxConnections, AllowOrigins: c.AllowOrigins, Drain: c.Drain})
 	})
 	r.part(func(c *config.Config) error {
-		return system.Reload(actors.Limits{
-			MaxInboxEntries: c.Inbox.Entries, MaxInboxBytes: c.Inbox.Bytes, ForgetDevicesAfter: c.Retention.Age,
-		})
+		return system.Reload(limitsOf(c))
 	})
 	r.part(func(c *config.Config) error { return system.Tune(intensityOf(c)) })
 	if keeping, ok := inboxes.(*pebble.Store); ok {

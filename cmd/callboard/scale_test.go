@@ -28,7 +28,7 @@ func TestScaleUnderLoadLosesNothing(t *testing.T) {
 				if !regexp.MustCompile(`there are ` + n + ` shards, before \d+; \d+ users have moved, in \d+ ms\n$`).MatchString(out) {
 					t.Errorf("%s", out)
 				}
-				if out := call(t, caller, "tree", "show"); strings.Count(out, "  shard ") == 0 || !strings.Contains(out, "asked for by admin-token") {
+				if out := call(t, caller, "tree", "show"); strings.Count(out, "\nshard ") == 0 || !strings.Contains(out, "asked for by admin-token") {
 					t.Errorf("%s", out)
 				}
 			}
@@ -121,4 +121,22 @@ func TestBenchScaleMeasuresEachMove(t *testing.T) {
 	if out := call(t, caller, "tree", "show"); !regexp.MustCompile(`\b1 shards`).MatchString(out) {
 		t.Errorf("%s", out)
 	}
+}
+
+// A watch of the tree goes on until it is ended, and says each time how every level is.
+func TestTreeIsWatched(t *testing.T) {
+	_, url, caller := serveWithAdmin(t, "--shards", "40")
+	watch := start(t, nil, append([]string{"tree", "watch", "--every", "100ms"}, caller...)...)
+	watch.stdout.has(t, `LEVEL +ACTORS +FAILURES +QUEUED +IN MESSAGE +STATE\nregistry +1 +0 .* 40 shards, fixed\n  shard +40 `)
+	watch.stdout.has(t, `\nshard 0 .*(\nshard \d+ .*){15}\n\(and 24 more: 'tree show' has them\)\n`)
+	start(t, nil, "listen", "--as", "42", "--device", "phone", "--url", url).stderr.has(t, `listening as 42\n`)
+	watch.stdout.has(t, `\n    user +1 +0 +0 .*\ngateway .* 1 sessions, open\n  session +1 `)
+	watch.signal(syscall.SIGINT)
+	watch.ends(0)
+
+	branch := start(t, nil, append([]string{"tree", "watch", "--user", "42", "--every=100ms", "-o", "json"}, caller...)...)
+	branch.stdout.has(t, `(.*"sessions":\[{"session":"1",.*"queued":0,"in_message_ms":"0".*\n){3}`)
+	branch.signal(syscall.SIGINT)
+	branch.ends(0)
+	start(t, nil, append([]string{"tree", "watch", "--every", "1ms"}, caller...)...).complains(2, "--every", "100ms to 1h")
 }

@@ -106,7 +106,8 @@ func serveUsers(ctx context.Context, r *reloader, hangups *hangups, certificates
 	}
 	system, err := actors.New(actors.Config{
 		Store: inboxes, Shards: shards, AutoScale: auto, KeepShards: keepShards(c), MaxInboxEntries: c.Inbox.Entries, MaxInboxBytes: c.Inbox.Bytes,
-		ForgetDevicesAfter: c.Retention.Age, Intensity: intensityOf(c), Log: logger,
+		ForgetDevicesAfter: c.Retention.Age, StuckAfter: c.Supervision.StuckAfter, MaxDeadletters: c.Supervision.Deadletters.Messages,
+		MaxDeadletterBytes: c.Supervision.Deadletters.Bytes, Intensity: intensityOf(c), Log: logger,
 	})
 	if err != nil {
 		return err
@@ -139,6 +140,15 @@ func serveUsers(ctx context.Context, r *reloader, hangups *hangups, certificates
 	err = errors.Join(err, stopSystem(system))
 	logger.Info("stopped")
 	return err
+}
+
+// limitsOf are the limits of the actors that a reload changes.
+func limitsOf(c *config.Config) actors.Limits {
+	letters := &c.Supervision.Deadletters
+	return actors.Limits{
+		MaxInboxEntries: c.Inbox.Entries, MaxInboxBytes: c.Inbox.Bytes, ForgetDevicesAfter: c.Retention.Age,
+		StuckAfter: c.Supervision.StuckAfter, MaxDeadletters: letters.Messages, MaxDeadletterBytes: letters.Bytes,
+	}
 }
 
 func intensityOf(c *config.Config) actors.Intensity {

@@ -130,7 +130,7 @@ func sessionOf(s actors.SessionInfo) *adminv1.Session {
 	session := &adminv1.Session{
 		Session: s.Number, User: string(s.User), Device: s.Device, Remote: s.Remote, Protocol: s.Protocol, State: s.State,
 		InFlight: uint32(s.InFlight), WaitingBytes: uint64(s.WaitingBytes), Stalled: s.Stalled, Written: s.Written,
-		Unacknowledged: uint32(s.Unacknowledged),
+		Unacknowledged: uint32(s.Unacknowledged), Queued: uint32(s.Queued), InMessageMs: millis(s.InMessage),
 	}
 	if !s.Since.IsZero() {
 		session.SinceMs = s.Since.UnixMilli()

@@ -25,19 +25,39 @@ func (s *Server) GetTree(ctx context.Context, _ *adminv1.GetTreeRequest) (*admin
 		Scaling: scalingOf(tree.Scaling), AutoScale: tree.AutoScale, Intensity: intensityOf(tree.Intensity),
 	}
 	for _, level := range tree.Levels {
-		response.Levels = append(response.Levels, &adminv1.Level{Name: level.Name, OnFailure: level.OnFailure, Why: level.Why})
+		response.Levels = append(response.Levels, levelOf(level))
 	}
 	for _, shard := range tree.Shards {
 		response.Shards = append(response.Shards, &adminv1.Shard{
 			Number: uint32(shard.Number), Users: uint32(shard.Users), Parked: uint32(shard.Parked),
-			Failures: shard.Failures, Queued: uint32(shard.Waiting), Stuck: shard.Stuck,
+			Failures: shard.Failures, Queued: uint32(shard.Waiting), Stuck: shard.Stuck, InMessageMs: millis(shard.InMessage),
 		})
 	}
+	response.Deepest, response.Slowest, response.Sickest = notables(tree.Deepest), notables(tree.Slowest), notables(tree.Sickest)
 	for _, a := range tree.Longest {
 		response.Longest = append(response.Longest, &adminv1.StuckActor{Actor: a.Actor, Doing: a.Doing, SinceMs: a.Since.UnixMilli()})
 	}
 	return response, nil
 }
+
+func levelOf(l actors.Level) *adminv1.Level {
+	return &adminv1.Level{
+		Name: l.Name, OnFailure: l.OnFailure, Why: l.Why, Actors: uint64(l.Actors), Failures: l.Failures,
+		Queued: uint64(l.Queued), LongestMs: millis(l.Longest), Stuck: uint32(l.Stuck),
+	}
+}
+
+func notables(found []actors.Notable) (all []*adminv1.Notable) {
+	for _, n := range found {
+		all = append(all, &adminv1.Notable{
+			User: userOf(n.UserSummary), Session: n.Session, Queued: uint32(n.Queued), InMessageMs: millis(n.InMessage),
+		})
+	}
+	return all
+}
+
+// millis is a time that has passed, as the API has it.
+func millis(d time.Duration) uint64 { return uint64(max(0, d.Milliseconds())) }
 
 // GetStats implements adminv1.AdminServiceHandler.
 func (s *Server) GetStats(ctx context.Context, _ *adminv1.GetStatsRequest) (*adminv1.GetStatsResponse, error) {

@@ -27,7 +27,7 @@ func (s *Server) GetUser(ctx context.Context, request *adminv1.GetUserRequest) (
 		return nil, refusal(connect.CodeNotFound, codeNotFound, "nobody ever wrote to "+string(user)+", and it was not seen connected",
 			"look at the spelling; ListUsers names those who are here")
 	}
-	response := &adminv1.GetUserResponse{User: userOf(look.UserSummary), Inbox: inboxOf(look), Queued: uint32(look.Queued), Block: block}
+	response := &adminv1.GetUserResponse{User: userOf(look.UserSummary), Inbox: inboxOf(look), Queued: uint32(look.Queued), InMessageMs: millis(look.InMessage), Block: block}
 	for _, one := range look.Sessions {
 		response.Sessions = append(response.Sessions, sessionOf(one))
 	}

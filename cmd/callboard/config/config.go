@@ -51,6 +51,15 @@ type Supervision struct {
 	Window   time.Duration `koanf:"window" default:"10s" min:"1ms" reload:"yes" help:"how long a failure counts"`
 	Park     time.Duration `koanf:"park" default:"100ms" min:"1ms" reload:"yes" help:"how long a user rests who fails more often; each further rest is twice as long"`
 	MaxPark  time.Duration `koanf:"max-park" default:"30s" min:"1ms" reload:"yes" help:"the longest rest"`
+
+	StuckAfter  time.Duration `koanf:"stuck-after" default:"5s" min:"100ms" reload:"yes" help:"how long an actor may be in one message before it is reported as stuck, with its stack"`
+	Deadletters Deadletters   `koanf:"deadletters"`
+}
+
+// Deadletters bounds the messages that are set aside because their receivers' actors fail on them.
+type Deadletters struct {
+	Messages int `koanf:"messages" default:"1000" unit:"messages" min:"1" max:"100000" reload:"yes" help:"messages that are kept aside because their receivers' actors fail on them; with so many the oldest goes"`
+	Bytes    int `koanf:"bytes" default:"16777216" unit:"bytes" min:"131072" max:"1073741824" reload:"yes" help:"bytes of them"`
 }
 
 // TLS is the certificate of a listener.

@@ -567,8 +567,11 @@ type Session struct {
 	// Messages that were written and not acknowledged; in the seed's dialect, not taken
 	// by the network.
 	Unacknowledged uint32 `protobuf:"varint,12,opt,name=unacknowledged,proto3" json:"unacknowledged,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Messages in its mailbox, and how long it has been in the one at hand, as of a Level.
+	Queued        uint32 `protobuf:"varint,13,opt,name=queued,proto3" json:"queued,omitempty"`
+	InMessageMs   uint64 `protobuf:"varint,14,opt,name=in_message_ms,json=inMessageMs,proto3" json:"in_message_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Session) Reset() {
@@ -685,6 +688,20 @@ func (x *Session) GetUnacknowledged() uint32 {
 	return 0
 }
 
+func (x *Session) GetQueued() uint32 {
+	if x != nil {
+		return x.Queued
+	}
+	return 0
+}
+
+func (x *Session) GetInMessageMs() uint64 {
+	if x != nil {
+		return x.InMessageMs
+	}
+	return 0
+}
+
 type GetUserRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
@@ -740,7 +757,9 @@ type GetUserResponse struct {
 	// Messages in the actor's mailbox.
 	Queued uint32 `protobuf:"varint,5,opt,name=queued,proto3" json:"queued,omitempty"`
 	// Why the user may not connect; absent if it may.
-	Block         *Block `protobuf:"bytes,6,opt,name=block,proto3" json:"block,omitempty"`
+	Block *Block `protobuf:"bytes,6,opt,name=block,proto3" json:"block,omitempty"`
+	// How long the actor has been in the message at hand, as of a Level.
+	InMessageMs   uint64 `protobuf:"varint,7,opt,name=in_message_ms,json=inMessageMs,proto3" json:"in_message_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -815,6 +834,13 @@ func (x *GetUserResponse) GetBlock() *Block {
 		return x.Block
 	}
 	return nil
+}
+
+func (x *GetUserResponse) GetInMessageMs() uint64 {
+	if x != nil {
+		return x.InMessageMs
+	}
+	return 0
 }
 
 // Inbox is what there is to know of an inbox without reading it.
@@ -1326,7 +1352,13 @@ type GetTreeResponse struct {
 	// How many actors have been in one message for longer than they may.
 	Stuck uint32 `protobuf:"varint,10,opt,name=stuck,proto3" json:"stuck,omitempty"`
 	// Some of them: those that have been the longest.
-	Longest       []*StuckActor `protobuf:"bytes,11,rep,name=longest,proto3" json:"longest,omitempty"`
+	Longest []*StuckActor `protobuf:"bytes,11,rep,name=longest,proto3" json:"longest,omitempty"`
+	// Users' actors and sessions that stand out, ten of each at most: those with the longest
+	// queues, those that have been in their message the longest, and the users whose actors
+	// were replaced the most often because they had failed.
+	Deepest       []*Notable `protobuf:"bytes,12,rep,name=deepest,proto3" json:"deepest,omitempty"`
+	Slowest       []*Notable `protobuf:"bytes,13,rep,name=slowest,proto3" json:"slowest,omitempty"`
+	Sickest       []*Notable `protobuf:"bytes,14,rep,name=sickest,proto3" json:"sickest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1424,6 +1456,27 @@ func (x *GetTreeResponse) GetLongest() []*StuckActor {
 	return nil
 }
 
+func (x *GetTreeResponse) GetDeepest() []*Notable {
+	if x != nil {
+		return x.Deepest
+	}
+	return nil
+}
+
+func (x *GetTreeResponse) GetSlowest() []*Notable {
+	if x != nil {
+		return x.Slowest
+	}
+	return nil
+}
+
+func (x *GetTreeResponse) GetSickest() []*Notable {
+	if x != nil {
+		return x.Sickest
+	}
+	return nil
+}
+
 type Gateway struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Sessions uint32                 `protobuf:"varint,1,opt,name=sessions,proto3" json:"sessions,omitempty"`
@@ -1495,8 +1548,11 @@ type Shard struct {
 	Failures uint64 `protobuf:"varint,4,opt,name=failures,proto3" json:"failures,omitempty"`
 	// Messages in the shard's mailbox.
 	Queued uint32 `protobuf:"varint,5,opt,name=queued,proto3" json:"queued,omitempty"`
-	// It is stuck in one message: nothing else is known of it, and the node is not ready.
-	Stuck         bool `protobuf:"varint,10,opt,name=stuck,proto3" json:"stuck,omitempty"`
+	// It is stuck in one message: users, parked and failures are not known, and the node is not
+	// ready.
+	Stuck bool `protobuf:"varint,10,opt,name=stuck,proto3" json:"stuck,omitempty"`
+	// How long it has been in the message at hand, as of a Level.
+	InMessageMs   uint64 `protobuf:"varint,11,opt,name=in_message_ms,json=inMessageMs,proto3" json:"in_message_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1571,6 +1627,13 @@ func (x *Shard) GetStuck() bool {
 		return x.Stuck
 	}
 	return false
+}
+
+func (x *Shard) GetInMessageMs() uint64 {
+	if x != nil {
+		return x.InMessageMs
+	}
+	return 0
 }
 
 type Journal struct {
@@ -4403,13 +4466,23 @@ func (x *Intensity) GetMaxParkMs() uint64 {
 	return 0
 }
 
-// Level is what happens when an actor of a kind fails.
+// Level is all actors of a kind, and what happens when one of them fails.
 type Level struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// resume, stop or restart.
-	OnFailure     string `protobuf:"bytes,2,opt,name=on_failure,json=onFailure,proto3" json:"on_failure,omitempty"`
-	Why           string `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	OnFailure string `protobuf:"bytes,2,opt,name=on_failure,json=onFailure,proto3" json:"on_failure,omitempty"`
+	Why       string `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	Actors    uint64 `protobuf:"varint,4,opt,name=actors,proto3" json:"actors,omitempty"`
+	// Failures since the start.
+	Failures uint64 `protobuf:"varint,5,opt,name=failures,proto3" json:"failures,omitempty"`
+	// Messages in their mailboxes.
+	Queued uint64 `protobuf:"varint,6,opt,name=queued,proto3" json:"queued,omitempty"`
+	// The longest that one of them has been in its message; 0 if that began within the last
+	// tick, which is a tenth of the setting stuck-after, or since somebody looked last.
+	LongestMs uint64 `protobuf:"varint,7,opt,name=longest_ms,json=longestMs,proto3" json:"longest_ms,omitempty"`
+	// How many are stuck in one.
+	Stuck         uint32 `protobuf:"varint,8,opt,name=stuck,proto3" json:"stuck,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4463,6 +4536,41 @@ func (x *Level) GetWhy() string {
 		return x.Why
 	}
 	return ""
+}
+
+func (x *Level) GetActors() uint64 {
+	if x != nil {
+		return x.Actors
+	}
+	return 0
+}
+
+func (x *Level) GetFailures() uint64 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *Level) GetQueued() uint64 {
+	if x != nil {
+		return x.Queued
+	}
+	return 0
+}
+
+func (x *Level) GetLongestMs() uint64 {
+	if x != nil {
+		return x.LongestMs
+	}
+	return 0
+}
+
+func (x *Level) GetStuck() uint32 {
+	if x != nil {
+		return x.Stuck
+	}
+	return 0
 }
 
 type BackupInboxesRequest struct {
@@ -5275,6 +5383,79 @@ func (x *StuckActor) GetSinceMs() int64 {
 	return 0
 }
 
+// Notable is a user's actor or a session that stands out.
+type Notable struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user, or whose session it is. Its state is empty if its shard did not say it.
+	User *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// 0: it is the user's actor.
+	Session uint64 `protobuf:"varint,2,opt,name=session,proto3" json:"session,omitempty"`
+	// Messages in its mailbox.
+	Queued uint32 `protobuf:"varint,3,opt,name=queued,proto3" json:"queued,omitempty"`
+	// How long it has been in the one at hand, as of a Level.
+	InMessageMs   uint64 `protobuf:"varint,4,opt,name=in_message_ms,json=inMessageMs,proto3" json:"in_message_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Notable) Reset() {
+	*x = Notable{}
+	mi := &file_admin_proto_msgTypes[78]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Notable) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Notable) ProtoMessage() {}
+
+func (x *Notable) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[78]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Notable.ProtoReflect.Descriptor instead.
+func (*Notable) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{78}
+}
+
+func (x *Notable) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+func (x *Notable) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *Notable) GetQueued() uint32 {
+	if x != nil {
+		return x.Queued
+	}
+	return 0
+}
+
+func (x *Notable) GetInMessageMs() uint64 {
+	if x != nil {
+		return x.InMessageMs
+	}
+	return 0
+}
+
 var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
@@ -5314,7 +5495,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x04user\x18\x03 \x01(\tR\x04user\"w\n" +
 	"\x14ListSessionsResponse\x127\n" +
 	"\bsessions\x18\x01 \x03(\v2\x1b.callboard.admin.v1.SessionR\bsessions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd2\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8e\x03\n" +
 	"\aSession\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x16\n" +
@@ -5328,16 +5509,19 @@ const file_admin_proto_rawDesc = "" +
 	"\astalled\x18\n" +
 	" \x01(\bR\astalled\x12\x18\n" +
 	"\awritten\x18\v \x01(\x04R\awritten\x12&\n" +
-	"\x0eunacknowledged\x18\f \x01(\rR\x0eunacknowledged\"$\n" +
+	"\x0eunacknowledged\x18\f \x01(\rR\x0eunacknowledged\x12\x16\n" +
+	"\x06queued\x18\r \x01(\rR\x06queued\x12\"\n" +
+	"\rin_message_ms\x18\x0e \x01(\x04R\vinMessageMs\"$\n" +
 	"\x0eGetUserRequest\x12\x12\n" +
-	"\x04user\x18\x01 \x01(\tR\x04user\"\xa7\x02\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\"\xcb\x02\n" +
 	"\x0fGetUserResponse\x12,\n" +
 	"\x04user\x18\x01 \x01(\v2\x18.callboard.admin.v1.UserR\x04user\x127\n" +
 	"\bsessions\x18\x02 \x03(\v2\x1b.callboard.admin.v1.SessionR\bsessions\x12/\n" +
 	"\x05inbox\x18\x03 \x01(\v2\x19.callboard.admin.v1.InboxR\x05inbox\x123\n" +
 	"\x06closes\x18\x04 \x03(\v2\x1b.callboard.admin.v1.ClosingR\x06closes\x12\x16\n" +
 	"\x06queued\x18\x05 \x01(\rR\x06queued\x12/\n" +
-	"\x05block\x18\x06 \x01(\v2\x19.callboard.admin.v1.BlockR\x05block\"\x81\x01\n" +
+	"\x05block\x18\x06 \x01(\v2\x19.callboard.admin.v1.BlockR\x05block\x12\"\n" +
+	"\rin_message_ms\x18\a \x01(\x04R\vinMessageMs\"\x81\x01\n" +
 	"\x05Inbox\x12\x12\n" +
 	"\x04head\x18\x01 \x01(\x04R\x04head\x12\x14\n" +
 	"\x05floor\x18\x02 \x01(\x04R\x05floor\x124\n" +
@@ -5370,7 +5554,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"*\n" +
 	"\x14CloseSessionResponse\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\"\x10\n" +
-	"\x0eGetTreeRequest\"\xc8\x03\n" +
+	"\x0eGetTreeRequest\"\xed\x04\n" +
 	"\x0fGetTreeResponse\x125\n" +
 	"\agateway\x18\x01 \x01(\v2\x1b.callboard.admin.v1.GatewayR\agateway\x121\n" +
 	"\x06shards\x18\x02 \x03(\v2\x19.callboard.admin.v1.ShardR\x06shards\x125\n" +
@@ -5382,12 +5566,15 @@ const file_admin_proto_rawDesc = "" +
 	"\x06levels\x18\a \x03(\v2\x19.callboard.admin.v1.LevelR\x06levels\x12\x14\n" +
 	"\x05stuck\x18\n" +
 	" \x01(\rR\x05stuck\x128\n" +
-	"\alongest\x18\v \x03(\v2\x1e.callboard.admin.v1.StuckActorR\alongest\"W\n" +
+	"\alongest\x18\v \x03(\v2\x1e.callboard.admin.v1.StuckActorR\alongest\x125\n" +
+	"\adeepest\x18\f \x03(\v2\x1b.callboard.admin.v1.NotableR\adeepest\x125\n" +
+	"\aslowest\x18\r \x03(\v2\x1b.callboard.admin.v1.NotableR\aslowest\x125\n" +
+	"\asickest\x18\x0e \x03(\v2\x1b.callboard.admin.v1.NotableR\asickest\"W\n" +
 	"\aGateway\x12\x1a\n" +
 	"\bsessions\x18\x01 \x01(\rR\bsessions\x12\x1a\n" +
 	"\bdraining\x18\x02 \x01(\bR\bdraining\x12\x14\n" +
 	"\x05stuck\x18\n" +
-	" \x01(\bR\x05stuck\"\x97\x01\n" +
+	" \x01(\bR\x05stuck\"\xbb\x01\n" +
 	"\x05Shard\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x14\n" +
 	"\x05users\x18\x02 \x01(\rR\x05users\x12\x16\n" +
@@ -5395,7 +5582,8 @@ const file_admin_proto_rawDesc = "" +
 	"\bfailures\x18\x04 \x01(\x04R\bfailures\x12\x16\n" +
 	"\x06queued\x18\x05 \x01(\rR\x06queued\x12\x14\n" +
 	"\x05stuck\x18\n" +
-	" \x01(\bR\x05stuck\"U\n" +
+	" \x01(\bR\x05stuck\x12\"\n" +
+	"\rin_message_ms\x18\v \x01(\x04R\vinMessageMs\"U\n" +
 	"\aJournal\x12\x18\n" +
 	"\apresent\x18\x01 \x01(\bR\apresent\x12\x16\n" +
 	"\x06queued\x18\x02 \x01(\rR\x06queued\x12\x18\n" +
@@ -5604,12 +5792,18 @@ const file_admin_proto_rawDesc = "" +
 	"\bfailures\x18\x01 \x01(\rR\bfailures\x12\x1b\n" +
 	"\twindow_ms\x18\x02 \x01(\x04R\bwindowMs\x12\x17\n" +
 	"\apark_ms\x18\x03 \x01(\x04R\x06parkMs\x12\x1e\n" +
-	"\vmax_park_ms\x18\x04 \x01(\x04R\tmaxParkMs\"L\n" +
+	"\vmax_park_ms\x18\x04 \x01(\x04R\tmaxParkMs\"\xcd\x01\n" +
 	"\x05Level\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
 	"on_failure\x18\x02 \x01(\tR\tonFailure\x12\x10\n" +
-	"\x03why\x18\x03 \x01(\tR\x03why\"*\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\x12\x16\n" +
+	"\x06actors\x18\x04 \x01(\x04R\x06actors\x12\x1a\n" +
+	"\bfailures\x18\x05 \x01(\x04R\bfailures\x12\x16\n" +
+	"\x06queued\x18\x06 \x01(\x04R\x06queued\x12\x1d\n" +
+	"\n" +
+	"longest_ms\x18\a \x01(\x04R\tlongestMs\x12\x14\n" +
+	"\x05stuck\x18\b \x01(\rR\x05stuck\"*\n" +
 	"\x14BackupInboxesRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x9a\x01\n" +
 	"\x15BackupInboxesResponse\x12\x14\n" +
@@ -5665,7 +5859,12 @@ const file_admin_proto_rawDesc = "" +
 	"StuckActor\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x14\n" +
 	"\x05doing\x18\x02 \x01(\tR\x05doing\x12\x19\n" +
-	"\bsince_ms\x18\x03 \x01(\x03R\asinceMs2\xf8\x12\n" +
+	"\bsince_ms\x18\x03 \x01(\x03R\asinceMs\"\x8d\x01\n" +
+	"\aNotable\x12,\n" +
+	"\x04user\x18\x01 \x01(\v2\x18.callboard.admin.v1.UserR\x04user\x12\x18\n" +
+	"\asession\x18\x02 \x01(\x04R\asession\x12\x16\n" +
+	"\x06queued\x18\x03 \x01(\rR\x06queued\x12\"\n" +
+	"\rin_message_ms\x18\x04 \x01(\x04R\vinMessageMs2\xf8\x12\n" +
 	"\fAdminService\x12I\n" +
 	"\x04Send\x12\x1f.callboard.admin.v1.SendRequest\x1a .callboard.admin.v1.SendResponse\x12X\n" +
 	"\tListUsers\x12$.callboard.admin.v1.ListUsersRequest\x1a%.callboard.admin.v1.ListUsersResponse\x12a\n" +
@@ -5706,7 +5905,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 80)
 var file_admin_proto_goTypes = []any{
 	(*Refusal)(nil),                 // 0: callboard.admin.v1.Refusal
 	(*SendRequest)(nil),             // 1: callboard.admin.v1.SendRequest
@@ -5786,7 +5985,8 @@ var file_admin_proto_goTypes = []any{
 	(*DropDeadlettersRequest)(nil),  // 75: callboard.admin.v1.DropDeadlettersRequest
 	(*DropDeadlettersResponse)(nil), // 76: callboard.admin.v1.DropDeadlettersResponse
 	(*StuckActor)(nil),              // 77: callboard.admin.v1.StuckActor
-	nil,                             // 78: callboard.admin.v1.BroadcastResponse.RefusedEntry
+	(*Notable)(nil),                 // 78: callboard.admin.v1.Notable
+	nil,                             // 79: callboard.admin.v1.BroadcastResponse.RefusedEntry
 }
 var file_admin_proto_depIdxs = []int32{
 	5,  // 0: callboard.admin.v1.ListUsersResponse.users:type_name -> callboard.admin.v1.User
@@ -5804,85 +6004,89 @@ var file_admin_proto_depIdxs = []int32{
 	62, // 12: callboard.admin.v1.GetTreeResponse.intensity:type_name -> callboard.admin.v1.Intensity
 	63, // 13: callboard.admin.v1.GetTreeResponse.levels:type_name -> callboard.admin.v1.Level
 	77, // 14: callboard.admin.v1.GetTreeResponse.longest:type_name -> callboard.admin.v1.StuckActor
-	78, // 15: callboard.admin.v1.BroadcastResponse.refused:type_name -> callboard.admin.v1.BroadcastResponse.RefusedEntry
-	29, // 16: callboard.admin.v1.BroadcastResponse.refusals:type_name -> callboard.admin.v1.RefusedUser
-	30, // 17: callboard.admin.v1.BlockUserResponse.block:type_name -> callboard.admin.v1.Block
-	30, // 18: callboard.admin.v1.ListBlockedResponse.blocks:type_name -> callboard.admin.v1.Block
-	41, // 19: callboard.admin.v1.TrimInboxResponse.unseen:type_name -> callboard.admin.v1.Unseen
-	44, // 20: callboard.admin.v1.GetConfigResponse.settings:type_name -> callboard.admin.v1.Setting
-	47, // 21: callboard.admin.v1.WatchResponse.event:type_name -> callboard.admin.v1.Event
-	48, // 22: callboard.admin.v1.WatchResponse.missed:type_name -> callboard.admin.v1.Missed
-	49, // 23: callboard.admin.v1.WatchResponse.heartbeat:type_name -> callboard.admin.v1.Heartbeat
-	50, // 24: callboard.admin.v1.WatchResponse.end:type_name -> callboard.admin.v1.End
-	53, // 25: callboard.admin.v1.TraceResponse.hop:type_name -> callboard.admin.v1.Hop
-	48, // 26: callboard.admin.v1.TraceResponse.missed:type_name -> callboard.admin.v1.Missed
-	49, // 27: callboard.admin.v1.TraceResponse.heartbeat:type_name -> callboard.admin.v1.Heartbeat
-	50, // 28: callboard.admin.v1.TraceResponse.end:type_name -> callboard.admin.v1.End
-	56, // 29: callboard.admin.v1.GetLoadResponse.refused:type_name -> callboard.admin.v1.CodeCount
-	56, // 30: callboard.admin.v1.GetLoadResponse.closed:type_name -> callboard.admin.v1.CodeCount
-	57, // 31: callboard.admin.v1.GetLoadResponse.shards:type_name -> callboard.admin.v1.ShardLoad
-	58, // 32: callboard.admin.v1.GetLoadResponse.busiest:type_name -> callboard.admin.v1.BusyUser
-	61, // 33: callboard.admin.v1.ScaleTreeResponse.scaling:type_name -> callboard.admin.v1.Scaling
-	66, // 34: callboard.admin.v1.ListDeadlettersResponse.deadletters:type_name -> callboard.admin.v1.Deadletter
-	66, // 35: callboard.admin.v1.GetDeadletterResponse.deadletter:type_name -> callboard.admin.v1.Deadletter
-	66, // 36: callboard.admin.v1.ReadDeadletterResponse.deadletter:type_name -> callboard.admin.v1.Deadletter
-	1,  // 37: callboard.admin.v1.AdminService.Send:input_type -> callboard.admin.v1.SendRequest
-	3,  // 38: callboard.admin.v1.AdminService.ListUsers:input_type -> callboard.admin.v1.ListUsersRequest
-	6,  // 39: callboard.admin.v1.AdminService.ListSessions:input_type -> callboard.admin.v1.ListSessionsRequest
-	9,  // 40: callboard.admin.v1.AdminService.GetUser:input_type -> callboard.admin.v1.GetUserRequest
-	14, // 41: callboard.admin.v1.AdminService.CloseUser:input_type -> callboard.admin.v1.CloseUserRequest
-	16, // 42: callboard.admin.v1.AdminService.CloseSession:input_type -> callboard.admin.v1.CloseSessionRequest
-	18, // 43: callboard.admin.v1.AdminService.GetTree:input_type -> callboard.admin.v1.GetTreeRequest
-	23, // 44: callboard.admin.v1.AdminService.GetStats:input_type -> callboard.admin.v1.GetStatsRequest
-	25, // 45: callboard.admin.v1.AdminService.Drain:input_type -> callboard.admin.v1.DrainRequest
-	27, // 46: callboard.admin.v1.AdminService.Broadcast:input_type -> callboard.admin.v1.BroadcastRequest
-	31, // 47: callboard.admin.v1.AdminService.BlockUser:input_type -> callboard.admin.v1.BlockUserRequest
-	33, // 48: callboard.admin.v1.AdminService.UnblockUser:input_type -> callboard.admin.v1.UnblockUserRequest
-	35, // 49: callboard.admin.v1.AdminService.ListBlocked:input_type -> callboard.admin.v1.ListBlockedRequest
-	37, // 50: callboard.admin.v1.AdminService.ForgetDevice:input_type -> callboard.admin.v1.ForgetDeviceRequest
-	39, // 51: callboard.admin.v1.AdminService.TrimInbox:input_type -> callboard.admin.v1.TrimInboxRequest
-	42, // 52: callboard.admin.v1.AdminService.GetConfig:input_type -> callboard.admin.v1.GetConfigRequest
-	45, // 53: callboard.admin.v1.AdminService.Watch:input_type -> callboard.admin.v1.WatchRequest
-	51, // 54: callboard.admin.v1.AdminService.Trace:input_type -> callboard.admin.v1.TraceRequest
-	54, // 55: callboard.admin.v1.AdminService.GetLoad:input_type -> callboard.admin.v1.GetLoadRequest
-	59, // 56: callboard.admin.v1.AdminService.ScaleTree:input_type -> callboard.admin.v1.ScaleTreeRequest
-	64, // 57: callboard.admin.v1.AdminService.BackupInboxes:input_type -> callboard.admin.v1.BackupInboxesRequest
-	67, // 58: callboard.admin.v1.AdminService.ListDeadletters:input_type -> callboard.admin.v1.ListDeadlettersRequest
-	69, // 59: callboard.admin.v1.AdminService.GetDeadletter:input_type -> callboard.admin.v1.GetDeadletterRequest
-	71, // 60: callboard.admin.v1.AdminService.ReadDeadletter:input_type -> callboard.admin.v1.ReadDeadletterRequest
-	73, // 61: callboard.admin.v1.AdminService.RetryDeadletter:input_type -> callboard.admin.v1.RetryDeadletterRequest
-	75, // 62: callboard.admin.v1.AdminService.DropDeadletters:input_type -> callboard.admin.v1.DropDeadlettersRequest
-	2,  // 63: callboard.admin.v1.AdminService.Send:output_type -> callboard.admin.v1.SendResponse
-	4,  // 64: callboard.admin.v1.AdminService.ListUsers:output_type -> callboard.admin.v1.ListUsersResponse
-	7,  // 65: callboard.admin.v1.AdminService.ListSessions:output_type -> callboard.admin.v1.ListSessionsResponse
-	10, // 66: callboard.admin.v1.AdminService.GetUser:output_type -> callboard.admin.v1.GetUserResponse
-	15, // 67: callboard.admin.v1.AdminService.CloseUser:output_type -> callboard.admin.v1.CloseUserResponse
-	17, // 68: callboard.admin.v1.AdminService.CloseSession:output_type -> callboard.admin.v1.CloseSessionResponse
-	19, // 69: callboard.admin.v1.AdminService.GetTree:output_type -> callboard.admin.v1.GetTreeResponse
-	24, // 70: callboard.admin.v1.AdminService.GetStats:output_type -> callboard.admin.v1.GetStatsResponse
-	26, // 71: callboard.admin.v1.AdminService.Drain:output_type -> callboard.admin.v1.DrainResponse
-	28, // 72: callboard.admin.v1.AdminService.Broadcast:output_type -> callboard.admin.v1.BroadcastResponse
-	32, // 73: callboard.admin.v1.AdminService.BlockUser:output_type -> callboard.admin.v1.BlockUserResponse
-	34, // 74: callboard.admin.v1.AdminService.UnblockUser:output_type -> callboard.admin.v1.UnblockUserResponse
-	36, // 75: callboard.admin.v1.AdminService.ListBlocked:output_type -> callboard.admin.v1.ListBlockedResponse
-	38, // 76: callboard.admin.v1.AdminService.ForgetDevice:output_type -> callboard.admin.v1.ForgetDeviceResponse
-	40, // 77: callboard.admin.v1.AdminService.TrimInbox:output_type -> callboard.admin.v1.TrimInboxResponse
-	43, // 78: callboard.admin.v1.AdminService.GetConfig:output_type -> callboard.admin.v1.GetConfigResponse
-	46, // 79: callboard.admin.v1.AdminService.Watch:output_type -> callboard.admin.v1.WatchResponse
-	52, // 80: callboard.admin.v1.AdminService.Trace:output_type -> callboard.admin.v1.TraceResponse
-	55, // 81: callboard.admin.v1.AdminService.GetLoad:output_type -> callboard.admin.v1.GetLoadResponse
-	60, // 82: callboard.admin.v1.AdminService.ScaleTree:output_type -> callboard.admin.v1.ScaleTreeResponse
-	65, // 83: callboard.admin.v1.AdminService.BackupInboxes:output_type -> callboard.admin.v1.BackupInboxesResponse
-	68, // 84: callboard.admin.v1.AdminService.ListDeadletters:output_type -> callboard.admin.v1.ListDeadlettersResponse
-	70, // 85: callboard.admin.v1.AdminService.GetDeadletter:output_type -> callboard.admin.v1.GetDeadletterResponse
-	72, // 86: callboard.admin.v1.AdminService.ReadDeadletter:output_type -> callboard.admin.v1.ReadDeadletterResponse
-	74, // 87: callboard.admin.v1.AdminService.RetryDeadletter:output_type -> callboard.admin.v1.RetryDeadletterResponse
-	76, // 88: callboard.admin.v1.AdminService.DropDeadletters:output_type -> callboard.admin.v1.DropDeadlettersResponse
-	63, // [63:89] is the sub-list for method output_type
-	37, // [37:63] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	78, // 15: callboard.admin.v1.GetTreeResponse.deepest:type_name -> callboard.admin.v1.Notable
+	78, // 16: callboard.admin.v1.GetTreeResponse.slowest:type_name -> callboard.admin.v1.Notable
+	78, // 17: callboard.admin.v1.GetTreeResponse.sickest:type_name -> callboard.admin.v1.Notable
+	79, // 18: callboard.admin.v1.BroadcastResponse.refused:type_name -> callboard.admin.v1.BroadcastResponse.RefusedEntry
+	29, // 19: callboard.admin.v1.BroadcastResponse.refusals:type_name -> callboard.admin.v1.RefusedUser
+	30, // 20: callboard.admin.v1.BlockUserResponse.block:type_name -> callboard.admin.v1.Block
+	30, // 21: callboard.admin.v1.ListBlockedResponse.blocks:type_name -> callboard.admin.v1.Block
+	41, // 22: callboard.admin.v1.TrimInboxResponse.unseen:type_name -> callboard.admin.v1.Unseen
+	44, // 23: callboard.admin.v1.GetConfigResponse.settings:type_name -> callboard.admin.v1.Setting
+	47, // 24: callboard.admin.v1.WatchResponse.event:type_name -> callboard.admin.v1.Event
+	48, // 25: callboard.admin.v1.WatchResponse.missed:type_name -> callboard.admin.v1.Missed
+	49, // 26: callboard.admin.v1.WatchResponse.heartbeat:type_name -> callboard.admin.v1.Heartbeat
+	50, // 27: callboard.admin.v1.WatchResponse.end:type_name -> callboard.admin.v1.End
+	53, // 28: callboard.admin.v1.TraceResponse.hop:type_name -> callboard.admin.v1.Hop
+	48, // 29: callboard.admin.v1.TraceResponse.missed:type_name -> callboard.admin.v1.Missed
+	49, // 30: callboard.admin.v1.TraceResponse.heartbeat:type_name -> callboard.admin.v1.Heartbeat
+	50, // 31: callboard.admin.v1.TraceResponse.end:type_name -> callboard.admin.v1.End
+	56, // 32: callboard.admin.v1.GetLoadResponse.refused:type_name -> callboard.admin.v1.CodeCount
+	56, // 33: callboard.admin.v1.GetLoadResponse.closed:type_name -> callboard.admin.v1.CodeCount
+	57, // 34: callboard.admin.v1.GetLoadResponse.shards:type_name -> callboard.admin.v1.ShardLoad
+	58, // 35: callboard.admin.v1.GetLoadResponse.busiest:type_name -> callboard.admin.v1.BusyUser
+	61, // 36: callboard.admin.v1.ScaleTreeResponse.scaling:type_name -> callboard.admin.v1.Scaling
+	66, // 37: callboard.admin.v1.ListDeadlettersResponse.deadletters:type_name -> callboard.admin.v1.Deadletter
+	66, // 38: callboard.admin.v1.GetDeadletterResponse.deadletter:type_name -> callboard.admin.v1.Deadletter
+	66, // 39: callboard.admin.v1.ReadDeadletterResponse.deadletter:type_name -> callboard.admin.v1.Deadletter
+	5,  // 40: callboard.admin.v1.Notable.user:type_name -> callboard.admin.v1.User
+	1,  // 41: callboard.admin.v1.AdminService.Send:input_type -> callboard.admin.v1.SendRequest
+	3,  // 42: callboard.admin.v1.AdminService.ListUsers:input_type -> callboard.admin.v1.ListUsersRequest
+	6,  // 43: callboard.admin.v1.AdminService.ListSessions:input_type -> callboard.admin.v1.ListSessionsRequest
+	9,  // 44: callboard.admin.v1.AdminService.GetUser:input_type -> callboard.admin.v1.GetUserRequest
+	14, // 45: callboard.admin.v1.AdminService.CloseUser:input_type -> callboard.admin.v1.CloseUserRequest
+	16, // 46: callboard.admin.v1.AdminService.CloseSession:input_type -> callboard.admin.v1.CloseSessionRequest
+	18, // 47: callboard.admin.v1.AdminService.GetTree:input_type -> callboard.admin.v1.GetTreeRequest
+	23, // 48: callboard.admin.v1.AdminService.GetStats:input_type -> callboard.admin.v1.GetStatsRequest
+	25, // 49: callboard.admin.v1.AdminService.Drain:input_type -> callboard.admin.v1.DrainRequest
+	27, // 50: callboard.admin.v1.AdminService.Broadcast:input_type -> callboard.admin.v1.BroadcastRequest
+	31, // 51: callboard.admin.v1.AdminService.BlockUser:input_type -> callboard.admin.v1.BlockUserRequest
+	33, // 52: callboard.admin.v1.AdminService.UnblockUser:input_type -> callboard.admin.v1.UnblockUserRequest
+	35, // 53: callboard.admin.v1.AdminService.ListBlocked:input_type -> callboard.admin.v1.ListBlockedRequest
+	37, // 54: callboard.admin.v1.AdminService.ForgetDevice:input_type -> callboard.admin.v1.ForgetDeviceRequest
+	39, // 55: callboard.admin.v1.AdminService.TrimInbox:input_type -> callboard.admin.v1.TrimInboxRequest
+	42, // 56: callboard.admin.v1.AdminService.GetConfig:input_type -> callboard.admin.v1.GetConfigRequest
+	45, // 57: callboard.admin.v1.AdminService.Watch:input_type -> callboard.admin.v1.WatchRequest
+	51, // 58: callboard.admin.v1.AdminService.Trace:input_type -> callboard.admin.v1.TraceRequest
+	54, // 59: callboard.admin.v1.AdminService.GetLoad:input_type -> callboard.admin.v1.GetLoadRequest
+	59, // 60: callboard.admin.v1.AdminService.ScaleTree:input_type -> callboard.admin.v1.ScaleTreeRequest
+	64, // 61: callboard.admin.v1.AdminService.BackupInboxes:input_type -> callboard.admin.v1.BackupInboxesRequest
+	67, // 62: callboard.admin.v1.AdminService.ListDeadletters:input_type -> callboard.admin.v1.ListDeadlettersRequest
+	69, // 63: callboard.admin.v1.AdminService.GetDeadletter:input_type -> callboard.admin.v1.GetDeadletterRequest
+	71, // 64: callboard.admin.v1.AdminService.ReadDeadletter:input_type -> callboard.admin.v1.ReadDeadletterRequest
+	73, // 65: callboard.admin.v1.AdminService.RetryDeadletter:input_type -> callboard.admin.v1.RetryDeadletterRequest
+	75, // 66: callboard.admin.v1.AdminService.DropDeadletters:input_type -> callboard.admin.v1.DropDeadlettersRequest
+	2,  // 67: callboard.admin.v1.AdminService.Send:output_type -> callboard.admin.v1.SendResponse
+	4,  // 68: callboard.admin.v1.AdminService.ListUsers:output_type -> callboard.admin.v1.ListUsersResponse
+	7,  // 69: callboard.admin.v1.AdminService.ListSessions:output_type -> callboard.admin.v1.ListSessionsResponse
+	10, // 70: callboard.admin.v1.AdminService.GetUser:output_type -> callboard.admin.v1.GetUserResponse
+	15, // 71: callboard.admin.v1.AdminService.CloseUser:output_type -> callboard.admin.v1.CloseUserResponse
+	17, // 72: callboard.admin.v1.AdminService.CloseSession:output_type -> callboard.admin.v1.CloseSessionResponse
+	19, // 73: callboard.admin.v1.AdminService.GetTree:output_type -> callboard.admin.v1.GetTreeResponse
+	24, // 74: callboard.admin.v1.AdminService.GetStats:output_type -> callboard.admin.v1.GetStatsResponse
+	26, // 75: callboard.admin.v1.AdminService.Drain:output_type -> callboard.admin.v1.DrainResponse
+	28, // 76: callboard.admin.v1.AdminService.Broadcast:output_type -> callboard.admin.v1.BroadcastResponse
+	32, // 77: callboard.admin.v1.AdminService.BlockUser:output_type -> callboard.admin.v1.BlockUserResponse
+	34, // 78: callboard.admin.v1.AdminService.UnblockUser:output_type -> callboard.admin.v1.UnblockUserResponse
+	36, // 79: callboard.admin.v1.AdminService.ListBlocked:output_type -> callboard.admin.v1.ListBlockedResponse
+	38, // 80: callboard.admin.v1.AdminService.ForgetDevice:output_type -> callboard.admin.v1.ForgetDeviceResponse
+	40, // 81: callboard.admin.v1.AdminService.TrimInbox:output_type -> callboard.admin.v1.TrimInboxResponse
+	43, // 82: callboard.admin.v1.AdminService.GetConfig:output_type -> callboard.admin.v1.GetConfigResponse
+	46, // 83: callboard.admin.v1.AdminService.Watch:output_type -> callboard.admin.v1.WatchResponse
+	52, // 84: callboard.admin.v1.AdminService.Trace:output_type -> callboard.admin.v1.TraceResponse
+	55, // 85: callboard.admin.v1.AdminService.GetLoad:output_type -> callboard.admin.v1.GetLoadResponse
+	60, // 86: callboard.admin.v1.AdminService.ScaleTree:output_type -> callboard.admin.v1.ScaleTreeResponse
+	65, // 87: callboard.admin.v1.AdminService.BackupInboxes:output_type -> callboard.admin.v1.BackupInboxesResponse
+	68, // 88: callboard.admin.v1.AdminService.ListDeadletters:output_type -> callboard.admin.v1.ListDeadlettersResponse
+	70, // 89: callboard.admin.v1.AdminService.GetDeadletter:output_type -> callboard.admin.v1.GetDeadletterResponse
+	72, // 90: callboard.admin.v1.AdminService.ReadDeadletter:output_type -> callboard.admin.v1.ReadDeadletterResponse
+	74, // 91: callboard.admin.v1.AdminService.RetryDeadletter:output_type -> callboard.admin.v1.RetryDeadletterResponse
+	76, // 92: callboard.admin.v1.AdminService.DropDeadletters:output_type -> callboard.admin.v1.DropDeadlettersResponse
+	67, // [67:93] is the sub-list for method output_type
+	41, // [41:67] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -5912,7 +6116,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   79,
+			NumMessages:   80,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
