@@ -87,14 +87,15 @@ func (s *shard) absent(ctx actor.Context, msg *absent) {
 // replay handles messages that were put aside, as if they came now.
 func (s *shard) replay(ctx actor.Context, mail []any) {
 	for _, m := range mail {
-		s.handle(replayed{ctx, m})
+		s.handle(replayed{Context: ctx, mail: m})
 	}
 }
 
 // replayed is the context of a message that was put aside.
 type replayed struct {
 	actor.Context
-	mail any
+	mail   any
+	putOff int // so often
 }
 
 // Message implements actor.Context.

@@ -20,6 +20,7 @@ type coroner struct {
 	letters []DeadletterInfo  // by number
 	bytes   int
 	last    uint64 // number of the newest there ever was since the start
+	tries   uint8  // of the message at hand, after a panic
 }
 
 type (
@@ -45,7 +46,7 @@ type (
 
 // Receive implements actor.Actor.
 func (c *coroner) Receive(ctx actor.Context) {
-	defer c.system.survive(ctx, "coroner")
+	defer c.system.survive(ctx, "coroner", &c.tries, c.Receive)
 	c.system.faultIn("coroner", ctx.Message())
 	switch msg := ctx.Message().(type) {
 	case *actor.Started, *actor.Stopping:
@@ -60,6 +61,9 @@ func (c *coroner) Receive(ctx actor.Context) {
 		c.read(ctx, msg)
 	case *dropDeadletters:
 		c.drop(ctx, msg)
+
+	case *overdue:
+		c.Receive(replayed{ctx, msg.mail, msg.times})
 
 	default:
 		c.system.unhandled(ctx)

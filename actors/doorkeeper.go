@@ -21,6 +21,7 @@ type doorkeeper struct {
 	list   inbox.Blocklist       // nil: the store keeps no blocks
 	ends   *btree.BTreeG[*Block] // those that end by themselves, by when
 	timer  *time.Timer           // runs while ends has some
+	tries  uint8                 // of the message at hand, after a panic
 }
 
 type (
@@ -63,7 +64,7 @@ func newDoorkeeper(system *System) *doorkeeper {
 
 // Receive implements actor.Actor.
 func (k *doorkeeper) Receive(ctx actor.Context) {
-	defer k.system.survive(ctx, "doorkeeper")
+	defer k.system.survive(ctx, "doorkeeper", &k.tries, k.Receive)
 	k.system.faultIn("doorkeeper", ctx.Message())
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
@@ -80,6 +81,9 @@ func (k *doorkeeper) Receive(ctx actor.Context) {
 
 	case *sweepBlocks:
 		k.sweep(ctx)
+
+	case *overdue:
+		k.Receive(replayed{ctx, msg.mail, msg.times})
 
 	default:
 		k.system.unhandled(ctx)

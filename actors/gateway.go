@@ -40,6 +40,7 @@ type gateway struct {
 	drainStep int          // sessions for each step
 	drainEach time.Duration
 	drainers  []*actor.PID // wait for drained
+	tries     uint8        // of the message at hand, after a panic
 }
 
 func newGateway(system *System) *gateway {
@@ -57,7 +58,7 @@ func newGateway(system *System) *gateway {
 
 // Receive implements actor.Actor.
 func (g *gateway) Receive(ctx actor.Context) {
-	defer g.system.survive(ctx, "gateway")
+	defer g.system.survive(ctx, "gateway", &g.tries, g.Receive)
 	g.system.faultIn("gateway", ctx.Message())
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
@@ -87,6 +88,9 @@ func (g *gateway) Receive(ctx actor.Context) {
 		g.beat(ctx)
 	case *drainNext:
 		g.closeSome(ctx)
+
+	case *overdue:
+		g.Receive(replayed{ctx, msg.mail, msg.times})
 
 	default:
 		g.system.unhandled(ctx)

@@ -202,6 +202,7 @@ func TestUserWhoIsLeavingMovesWithTheMailThatIsHeld(t *testing.T) {
 				bob := mover(1, 2)
 				alice := w.connect("alice")
 				w.connect(bob).hangUp()
+				var stayed *peer
 				resting, leaving := make(chan struct{}), make(chan struct{})
 				w.on(func(name string, message any) {
 					switch message.(type) {
@@ -223,7 +224,7 @@ func TestUserWhoIsLeavingMovesWithTheMailThatIsHeld(t *testing.T) {
 					synctest.Wait()
 					close(resting)
 					synctest.Wait()
-					<-connecting
+					stayed = <-connecting
 				} else {
 					alice.send(bob, "1")
 				}
@@ -238,6 +239,16 @@ func TestUserWhoIsLeavingMovesWithTheMailThatIsHeld(t *testing.T) {
 				w.settles(2)
 				if got := w.store.contents(bob); !slices.Equal(got, []string{"1", "2", "3"}) {
 					t.Errorf("%s has %q, alice was told %v", bob, got, alice.codes())
+				}
+				if stayed != nil {
+					if got := stayed.conn.contents(); !slices.Equal(got, []string{"1", "2", "3"}) || stayed.conn.isClosed() {
+						t.Errorf("%s, who has stayed and moved, got %q, closed: %v", bob, got, stayed.conn.isClosed())
+					}
+					for _, s := range w.tree().Shards {
+						if want := 1; s.Number == shardOf(protocol.UserID(bob), 2) && s.Users < want {
+							t.Errorf("%s is not in the new shard: %+v", bob, s)
+						}
+					}
 				}
 				peer := w.connect(bob)
 				synctest.Wait()

@@ -1,8 +1,6 @@
 package actors
 
 import (
-	"time"
-
 	"github.com/asynkron/protoactor-go/actor"
 
 	"callboard/protocol"
@@ -30,18 +28,6 @@ type moving struct {
 	claims   []*claim            // that came before the turn they are about
 	asking   bool                // the registry waits for turned
 	known    protocol.UserID     // whose last shard has said that it has nothing; while its mail is replayed
-}
-
-// againAfter is how long a shard waits that has panicked.
-const againAfter = 100 * time.Millisecond
-
-// again tries once more what the registry waits for, when the shard has panicked over it: the
-// change goes on where it was, or else the log says ten times a second why it does not.
-func (s *shard) again(ctx actor.Context) {
-	switch msg := ctx.Message().(type) {
-	case *prepare, *prepareMore, *turn, *settle:
-		s.system.after(againAfter, ctx.Self(), msg)
-	}
 }
 
 // rescale is the part of handle that has to do with another number of shards.
@@ -239,6 +225,10 @@ func (s *shard) claim(ctx actor.Context, msg *claim) {
 
 // settle ends the change of the number.
 func (s *shard) settle(ctx actor.Context, msg *settle) {
+	if s.owed > 0 {
+		s.system.after(againAfter, ctx.Self(), msg)
+		return
+	}
 	s.moving = nil
 	s.limit = s.share(msg.shards)
 	s.history.bound(historyLimit(msg.shards))

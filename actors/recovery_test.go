@@ -492,8 +492,9 @@ func TestShardAndGatewaySurviveAPanic(t *testing.T) {
 		if !isCode(err, ErrInternal) {
 			t.Errorf("who asked was answered %v", err)
 		}
-		w.system.root.Send(w.system.gateway, (*sessionEnded)(nil))
-		synctest.Wait()
+		if _, err := ask[*sessionPage](w.Context(), w.system, w.system.gateway, (*listSessions)(nil)); !isCode(err, ErrInternal) {
+			t.Errorf("who asked was answered %v", err)
+		}
 
 		alice.send("bob", "hello")
 		synctest.Wait()

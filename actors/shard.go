@@ -46,6 +46,9 @@ type shard struct {
 	self       *actor.PID
 	name       string // for faults
 
+	tries uint8 // of the message at hand, after a panic
+	owed  int   // messages that are put off, after panics
+
 	stopping bool                // starts nobody any more
 	wrapping map[*entry]struct{} // users that have been asked to wrap up and have not answered
 	wrapper  *actor.PID          // who waits for them
@@ -75,11 +78,14 @@ func (s *shard) Receive(ctx actor.Context) {
 	s.handle(ctx)
 }
 
-// survive is System.survive, and does not leave the registry waiting. Call it deferred.
+// survive is System.survive; what is tried again later holds up a change of the number of
+// shards. Call it deferred.
 func (s *shard) survive(ctx actor.Context) {
 	if reason := recover(); reason != nil {
 		s.system.survived(ctx, "shard", reason)
-		s.again(ctx)
+		if !tryAgain(ctx, &s.tries, s.Receive) {
+			s.putOff(ctx)
+		}
 	}
 }
 
@@ -146,6 +152,8 @@ func (s *shard) handle(ctx actor.Context) {
 	case *actor.DeadLetterResponse: // who was asked to wrap up has left in between: Terminated says so
 	case *wrappedUp:
 		s.wrappedUp(ctx, s.users[msg.user])
+	case *overdue:
+		s.overdue(ctx, msg)
 
 	default:
 		s.rescale(ctx)

@@ -133,12 +133,15 @@ func (s *supervisor) HandleFailure(_ *actor.ActorSystem, by actor.Supervisor, ch
 	}
 }
 
-// survive lets an actor that must never restart outlive a panic in its own code:
-// the message at hand is lost, and whoever waits for its answer is told.
-// Call it deferred.
-func (s *System) survive(ctx actor.Context, level string) {
+// survive lets an actor that must never restart outlive a panic in its own code. Whoever
+// waits for the answer to the message at hand is told that it is lost; one that must be done
+// is tried again. Call it deferred.
+func (s *System) survive(ctx actor.Context, level string, tries *uint8, receive func(actor.Context)) {
 	if reason := recover(); reason != nil {
 		s.survived(ctx, level, reason)
+		if !tryAgain(ctx, tries, receive) {
+			s.putOff(ctx)
+		}
 	}
 }
 
@@ -152,8 +155,10 @@ func (s *System) survived(ctx actor.Context, level string, reason any) {
 	if s.watched() {
 		s.publish(Event{
 			Kind: ActorFailed, Shard: -1, Code: protocol.CodeInternal,
-			Reason: ctx.Self().GetId() + ": " + fmt.Sprint(reason) + "; it goes on, but for the message at hand",
+			Reason: ctx.Self().GetId() + ": " + fmt.Sprint(reason) + "; it goes on",
 		})
 	}
-	s.refuse(ctx, ctx.Sender(), ctx.Message(), ErrInternal)
+	if !mustBeDone(ctx.Message()) {
+		s.refuse(ctx, ctx.Sender(), ctx.Message(), ErrInternal)
+	}
 }

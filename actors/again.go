@@ -1,0 +1,93 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// An actor that survives its panics has lost the message at hand. Who waits for an answer
+// is told, and asks again. But some messages nobody would send again, and something would wait
+// for them for ever: a user for its actor, a change of the number of shards for its next
+// phase, a clock for its next tick. Such a message is tried again on the spot, before all that is
+// behind it, and if it fails each time after a while, again and again: the log says so.
+
+const (
+	// triesOnTheSpot is how often a message is tried again at once.
+	triesOnTheSpot = 2
+
+	// againAfter is how long an actor then waits until it tries once more, and twice as long
+	// each time after that, up to maxAgainAfter.
+	againAfter    = 100 * time.Millisecond
+	maxAgainAfter = 10 * time.Second
+)
+
+// mustBeDone is whether a message is one that nobody sends again.
+func mustBeDone(message any) bool {
+	switch message.(type) {
+	case *prepared, *turned, *shardSettled, *nextStep, *weigh, *ShardInfo: // to the registry
+	case *open, *sessionEnded, *beat, *drain, *drainNext: // to the gateway
+	case *sweepBlocks: // to the doorkeeper
+	case *prepare, *prepareMore, *turn, *settle, *claim, *absent, *handover, *remember, *inherit: // to a shard, as those that follow
+	case *quiet, *leave, *stay, *sweep, *fenced, *unpark, *detach, *ack, *sessionClosed, *wasSetAside, *forgetCrashes, *wrappedUp:
+	case *attach, *overdue:
+	default:
+		return false
+	}
+	return true
+}
+
+// tryAgain tries the message at hand again, if it must be done. It returns false if that is put
+// off.
+func tryAgain(ctx actor.Context, tries *uint8, receive func(actor.Context)) bool {
+	if !mustBeDone(ctx.Message()) {
+		return true
+	}
+	if *tries == triesOnTheSpot {
+		return false
+	}
+	*tries++
+	defer func() { *tries-- }()
+	receive(ctx)
+	return true
+}
+
+// overdue is a message that was put off so often.
+type overdue struct {
+	mail  any
+	times int
+}
+
+// putOff has the message at hand come again.
+func (s *System) putOff(ctx actor.Context) {
+	times := 0
+	if late, ok := ctx.(replayed); ok {
+		times = late.putOff
+	}
+	s.after(min(againAfter<<min(times, 10), maxAgainAfter), ctx.Self(), &overdue{mailOf(ctx), times + 1})
+}
+
+// putOff is that of System. The change of the number of shards does not end before the message
+// has been handled: a user who is handed over, or not, belongs to it.
+func (s *shard) putOff(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *overdue: // it counts already
+		s.system.after(againAfter, ctx.Self(), msg)
+		return
+	case *attach: // the session knows by then whether it still wants to
+		s.system.after(againAfter, msg.session, msgReattach)
+		return
+	case *handover:
+		if s.users[msg.entry.id] == nil { // what comes for the user meanwhile waits
+			s.insert(&entry{id: msg.entry.id, state: arriving})
+		}
+	}
+	s.owed++
+	s.system.putOff(ctx)
+}
+
+// overdue handles a message that was put off.
+func (s *shard) overdue(ctx actor.Context, msg *overdue) {
+	s.owed--
+	s.Receive(replayed{ctx, msg.mail, msg.times})
+}

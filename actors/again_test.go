@@ -1,0 +1,172 @@
+package actors
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"callboard/protocol"
+)
+
+// failFirst has the actors of a level fail the first so many times that they come to a
+// message of a type, and counts how often they have. Besides, users fail on what is fatal, and
+// shards take their time for a turn, so that messages for users are there before they are.
+func (w *world) failFirst(level string, kind reflect.Type, times int64) *atomic.Int64 {
+	failed := new(atomic.Int64)
+	w.on(func(actor string, message any) {
+		switch msg := message.(type) {
+		case *protocol.Send:
+			if strings.HasPrefix(actor, "u") && strings.HasPrefix(msg.Content, "fatal") {
+				panic("by order")
+			}
+		case *turn:
+			time.Sleep(300 * time.Millisecond)
+		case *rest:
+			if actor == "stayer" {
+				time.Sleep(time.Second) // a session comes meanwhile
+			}
+		}
+		if name, _, _ := strings.Cut(actor, "/"); name == level && reflect.TypeOf(message) == kind && failed.Load() < times {
+			failed.Add(1)
+			panic("by order")
+		}
+	})
+	return failed
+}
+
+// Whatever message an actor fails on that must go on: nobody becomes deaf, nothing is lost or
+// out of order, changes of the number of shards end, and who has nothing to do leaves.
+func TestPanicsOverWhatMustBeDoneLeaveNothingWaiting(t *testing.T) {
+	for _, one := range []struct {
+		level   string
+		message any
+	}{
+		{"shard", &handover{}}, {"shard", &claim{}}, {"shard", &absent{}}, {"shard", &remember{}}, {"shard", &inherit{}},
+		{"shard", &prepare{}}, {"shard", &turn{}}, {"shard", &settle{}},
+		{"shard", &fenced{}}, {"shard", &unpark{}}, {"shard", &quiet{}}, {"shard", &leave{}}, {"shard", &stay{}}, {"shard", &sweep{}},
+		{"shard", &attach{}}, {"shard", &detach{}}, {"shard", &ack{}}, {"shard", &sessionClosed{}},
+		{"registry", &prepared{}}, {"registry", &turned{}}, {"registry", &shardSettled{}},
+		{"gateway", &open{}}, {"gateway", &beat{}}, {"gateway", &sessionEnded{}},
+	} {
+		for _, times := range []int64{1, triesOnTheSpot + 1, 3*triesOnTheSpot + 5} {
+			t.Run(fmt.Sprintf("%s %T %d", one.level, one.message, times), func(t *testing.T) {
+				onDisk(t, Config{Shards: 3, IdleAfter: time.Second, MaxInFlight: 64}, func(w *world) {
+					failed := w.failFirst(one.level, reflect.TypeOf(one.message), times)
+					w.goesOn()
+					if n := failed.Load(); n == 0 {
+						t.Fatalf("nobody came to a %T", one.message)
+					}
+				})
+			})
+		}
+	}
+}
+
+// goesOn has users talk, fail, leave, come back and move, and checks that all is as if nothing
+// had been.
+func (w *world) goesOn() {
+	w.Helper()
+	const users = 12
+	peers, acked, want := make([]*peer, users), make([]uint64, users), make([][]string, users)
+	for i := range peers {
+		peers[i] = w.tryV1(fmt.Sprint("u", i), &protocol.Connect{Device: "phone", Window: 1})
+	}
+	other := w.tryV1("other", &protocol.Connect{Device: "phone"})
+	time.Sleep(2 * time.Second)
+	for _, p := range append(peers, other) {
+		p.welcome()
+	}
+	sent := 0
+	wait := func(d time.Duration) { // which acknowledges what comes
+		for until := time.Now().Add(d); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+			for i, p := range peers {
+				if seqs := p.seqs(); len(seqs) > 0 && seqs[len(seqs)-1] > acked[i] {
+					acked[i] = seqs[len(seqs)-1]
+					p.link.Ack(acked[i])
+				}
+			}
+		}
+	}
+	chat := func() {
+		for round := range 4 {
+			sent++
+			for i, p := range peers {
+				to := (i + round + 1) % users
+				content := fmt.Sprint(i, ".", sent)
+				p.sendID(fmt.Sprint("u", to), content, content)
+				want[to] = append(want[to], content)
+			}
+			wait(200 * time.Millisecond)
+		}
+	}
+	fatal := func(user string, times int) {
+		for range times {
+			sent++
+			other.sendID(user, fmt.Sprint("fatal ", sent), fmt.Sprint("fatal ", sent))
+			wait(10 * time.Millisecond)
+		}
+	}
+	chat()
+	fatal("u1", 5) // is parked
+	for i := 2; i < users; i++ {
+		fatal(fmt.Sprint("u", i), 1)
+	}
+	w.connect("gone").hangUp()
+	w.connect("stayer").hangUp()
+	wait(2 * time.Second)
+	w.connect("stayer").hangUp()
+	wait(3 * time.Second)
+	for _, n := range []int{5, 2, 3} {
+		fatal("u3", 1)
+		if _, err := w.system.Scale(w.Context(), n, "test"); err != nil {
+			w.Fatal(err)
+		}
+		wait(100 * time.Millisecond)
+		for i := range 20 { // the new shards know nothing of them yet
+			other.sendID(fmt.Sprint("ghost", n, ".", i), "boo", fmt.Sprint("boo ", n, ".", i))
+		}
+		chat()
+		wait(10 * time.Second)
+		w.settles(n)
+		chat()
+	}
+	wait(20 * time.Second)
+	for i, p := range peers {
+		if got := p.conn.contents(); !sameOrders(got, want[i]) {
+			w.Errorf("u%d got %d of %d messages, or in another order", i, len(got), len(want[i]))
+		}
+		p.hangUp()
+	}
+	if n := len(other.confirmed()); n != 60 {
+		w.Errorf("%d of 60 messages to those who are not connected were kept", n)
+	}
+	other.hangUp()
+	time.Sleep(30 * time.Second)
+	if n := w.users(); n != 0 {
+		w.Errorf("%d users have not left", n)
+	}
+	if tree := w.tree(); tree.Gateway.Sessions != 0 || tree.Unhandled != 0 {
+		w.Errorf("%d sessions are there, %d messages were not handled", tree.Gateway.Sessions, tree.Unhandled)
+	}
+	if page, _, err := w.system.ListSessions(w.Context(), 0, 10); err != nil || len(page) != 0 {
+		w.Errorf("sessions that have ended are listed: %+v, %v", page, err)
+	}
+}
+
+// sameOrders is whether both have the same, and what one sender has sent in the same order.
+func sameOrders(got, want []string) bool {
+	order := func(all []string) []string {
+		sorted := slices.Clone(all)
+		slices.SortStableFunc(sorted, func(a, b string) int {
+			x, _, _ := strings.Cut(a, ".")
+			y, _, _ := strings.Cut(b, ".")
+			return strings.Compare(x, y)
+		})
+		return sorted
+	}
+	return slices.Equal(order(got), order(want))
+}
