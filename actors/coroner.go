@@ -99,6 +99,9 @@ func (c *coroner) setAside(ctx actor.Context, msg *setAside) {
 		drop := c.place(letter)
 		if err := c.store.SetAside(letter, drop...); err != nil {
 			c.system.storeTrouble("message not set aside", letter.Receiver, err)
+			if msg.kept {
+				return
+			}
 			c.system.refuse(ctx, ctx.Sender(), msg.send, storageError(err))
 			return
 		}
@@ -110,6 +113,9 @@ func (c *coroner) setAside(ctx actor.Context, msg *setAside) {
 		c.insert(infoOf(letter))
 	}
 	c.system.poisoned(letter, c.store != nil)
+	if msg.kept {
+		return
+	}
 	c.system.post(letter.Receiver, &wasSetAside{msg.send})
 	c.system.refuse(ctx, ctx.Sender(), msg.send, ErrPoisoned)
 }

@@ -132,12 +132,15 @@ func (t *tail) keepFrom(seq uint64) {
 // those that have all before them, and from the tail or the store to the others
 // when they have room again.
 func (u *user) deliver(entries []*keep) {
+	var at *protocol.Receive
+	defer blame(&at)
 	behind := false
 	for _, k := range entries {
 		handed := false
 		for _, a := range u.sessions {
 			if a.sent+1 == k.message.Seq && a.room() {
-				u.pass(a, &k.message)
+				at = &k.message
+				u.pass(a, at)
 				handed = true
 				u.sample(a)
 			} else {
@@ -193,8 +196,11 @@ func (u *user) readLater() {
 // pump sends one session what it has room for. When a read is due, it reads from the
 // store however little there is room for.
 func (u *user) pump(a *attachment, due bool) {
+	var at *protocol.Receive
+	defer blame(&at)
 	for a.sent < u.head && a.room() {
 		if m := u.tail.after(a.sent); m != nil {
+			at = m
 			u.pass(a, m)
 			continue
 		}
@@ -204,15 +210,15 @@ func (u *user) pump(a *attachment, due bool) {
 			u.readLater()
 			return
 		}
-		if !u.replay(a) {
+		if !u.replay(a, &at) {
 			return
 		}
 	}
 }
 
-// replay reads for a session what is behind what it has. It returns false if the
-// store failed.
-func (u *user) replay(a *attachment) bool {
+// replay reads for a session what is behind what it has, and says at which message it is. It
+// returns false if the store failed.
+func (u *user) replay(a *attachment, at **protocol.Receive) bool {
 	entries, err := u.system.config.Store.Read(u.id, a.sent, a.window-int(a.flight.n), protocol.MaxWindowBytes-a.flight.bytes)
 	if err != nil {
 		u.system.storeTrouble("inbox not read", u.id, err)
@@ -224,7 +230,7 @@ func (u *user) replay(a *attachment) bool {
 		next = min(next, entries[0].Message.Seq)
 	}
 	if next > a.sent+1 {
-		u.root().Send(a.session, &gapped{protocol.Gap{First: a.sent + 1, Last: next - 1}})
+		u.root().Send(a.session, &gapped{protocol.Gap{First: a.sent + 1, Last: next - 1}, goneFromInbox})
 		u.gone(a, next-1)
 		a.sent = next - 1
 	}
@@ -232,13 +238,18 @@ func (u *user) replay(a *attachment) bool {
 		if e.Message.Seq > u.head { // committed, but the word has not come yet
 			break
 		}
+		*at = e.Message
 		u.pass(a, e.Message)
 	}
 	return true
 }
 
-// pass sends a message to a session.
+// pass sends a message to a session, or tells it of the gap if the message is not to be tried.
 func (u *user) pass(a *attachment, m *protocol.Receive) {
+	if u.system.skipped.Load() != nil && u.skip(a, m) {
+		return
+	}
+	u.system.fault(string(u.id), m)
 	a.took(m)
 	if u.system.traced(m.Sender, m.Receiver) {
 		u.handed(a, m)

@@ -73,7 +73,7 @@ func (s *session) attached(msg *attached) {
 		s.wrote(s.conn.Write(s.welcome(msg)))
 		s.link.welcome()
 	} else if msg.gap != nil {
-		s.gapped(msg.gap)
+		s.gapped(msg.gap, goneFromInbox)
 	}
 	if s.link.system.watched() {
 		s.link.system.publish(s.about(SessionOpened))
@@ -112,7 +112,7 @@ func (s *session) welcome(msg *attached) *protocol.Connect {
 }
 
 // gapped tells the peer that something is missing. What comes next follows the gap.
-func (s *session) gapped(gap *protocol.Gap) {
+func (s *session) gapped(gap *protocol.Gap, why string) {
 	if s.state <= delivering {
 		s.last = max(s.last, gap.Last)
 		if s.link.dialect == V1 {
@@ -120,7 +120,7 @@ func (s *session) gapped(gap *protocol.Gap) {
 		}
 		s.wrote(s.conn.Write(&protocol.Error{
 			Code: string(protocol.CodeGap), Gap: gap,
-			Reason: fmt.Sprintf("messages %d to %d were removed from the inbox before this device had them", gap.First, gap.Last),
+			Reason: fmt.Sprintf("messages %d to %d %s", gap.First, gap.Last, why),
 		}))
 	}
 }

@@ -53,8 +53,11 @@ type (
 	// reattach is the shard's: the user has a new actor that wants to know how far
 	// this session is. The answer is attach.
 	reattach struct{}
-	// gapped says that messages were removed before they could be delivered.
-	gapped struct{ gap protocol.Gap }
+	// gapped says that messages are not delivered, and why.
+	gapped struct {
+		gap protocol.Gap
+		why string
+	}
 	// ackDue is the session's own clock: the user is to be told what was written.
 	ackDue struct{}
 	// connectDue is the session's own clock: the client has not said CONNECT in time.

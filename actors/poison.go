@@ -22,6 +22,7 @@ type (
 	setAside struct {
 		send   *protocol.Send
 		letter *inbox.Deadletter
+		kept   bool // it is in the inbox: nobody is to be told, and nothing refused
 	}
 	// wasSetAside, to a shard, is the coroner's: the message is kept aside.
 	wasSetAside struct{ send *protocol.Send }
@@ -55,6 +56,9 @@ func (s *shard) refusePoison(ctx actor.Context, msg *protocol.Send) bool {
 // crashed counts a failure of a user's actor over a message, and has it set aside if it
 // is one too many. It returns whether it does; then the failure is the message's.
 func (s *shard) crashed(ctx sender, e *entry, failure failure, message any) (poison bool) {
+	if over, ok := failure.reason.(*undelivered); ok {
+		return s.stumbled(ctx, e, failure, over)
+	}
 	mail, waits := restore(message)
 	msg, ok := mail.(*protocol.Send)
 	if !ok {
@@ -65,15 +69,9 @@ func (s *shard) crashed(ctx sender, e *entry, failure failure, message any) (poi
 	if times < deadlyCrashes {
 		return false
 	}
-	if e != nil {
-		s.restarted(e)
-		e.failures -= min(e.failures, deadlyCrashes-1) // those before were this message's too
-	}
-	letter := &inbox.Deadletter{
-		At: now(), Sender: protocol.UserID(msg.Sender), Receiver: protocol.UserID(msg.Receiver), ID: msg.Id, Content: msg.Content,
-		Crashes: times, Reason: clip(failure.text(), maxReason), Stack: clip(failure.stack, maxStack),
-	}
-	ctx.Send(s.system.coroner, &actor.MessageEnvelope{Message: &setAside{msg, letter}, Sender: waits})
+	s.acquit(e)
+	letter := letterOf(msg, times, failure)
+	ctx.Send(s.system.coroner, &actor.MessageEnvelope{Message: &setAside{send: msg, letter: letter}, Sender: waits})
 	return true
 }
 

@@ -102,7 +102,7 @@ func (s *session) Receive(ctx actor.Context) {
 	case *reattach:
 		s.reattach()
 	case *gapped:
-		s.gapped(&msg.gap)
+		s.gapped(&msg.gap, msg.why)
 	case *frameRefused:
 		s.refuse(msg.err)
 	case *pingReceived:

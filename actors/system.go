@@ -26,10 +26,11 @@ type System struct {
 	workers mailbox.Workers // run all actors
 
 	// Every message reads these, and hardly anybody writes them: they share a cache line.
-	ring    atomic.Pointer[ring]            // written by the registry
-	limits  atomic.Pointer[Limits]          // written by Reload
-	watches atomic.Pointer[readers[*Watch]] // nil: nobody watches
-	traces  atomic.Pointer[readers[*Trace]] // nil: nobody is traced
+	ring    atomic.Pointer[ring]               // written by the registry
+	limits  atomic.Pointer[Limits]             // written by Reload
+	watches atomic.Pointer[readers[*Watch]]    // nil: nobody watches
+	traces  atomic.Pointer[readers[*Trace]]    // nil: nobody is traced
+	skipped atomic.Pointer[map[spot]struct{}] // messages that are not delivered; nil: there are none. No map in it ever changes
 
 	scaling        atomic.Pointer[Scaling] // written by the registry
 	intensity      atomic.Pointer[Intensity]

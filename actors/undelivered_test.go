@@ -1,0 +1,129 @@
+package actors
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"callboard/protocol"
+)
+
+// failDelivery has the user's actor fail on each delivery of a message whose content begins so.
+func (w *world) failDelivery(user, content string) {
+	w.on(func(actor string, message any) {
+		if m, ok := message.(*protocol.Receive); ok && actor == user && strings.HasPrefix(m.Content, content) {
+			panic("crash at delivery")
+		}
+	})
+}
+
+// A message that is kept, and that its receiver's actor fails on when it is delivered, is not
+// lost and makes nobody deaf: it is passed over, and said to be.
+func TestMessageThatCannotBeDeliveredIsPassedOverAndKeptAside(t *testing.T) {
+	for name, in := range map[string]func(*testing.T, Config, func(*world)){"memory": inBubble, "disk": onDisk} {
+		for _, dialect := range []string{"v1", "seed", "away"} {
+			t.Run(name+" "+dialect, func(t *testing.T) {
+				config := Config{MaxInFlight: 8, Intensity: Intensity{Failures: 1, Window: time.Hour, Park: time.Hour, MaxPark: time.Hour}}
+				in(t, config, func(w *world) {
+					alice := w.device("alice", "phone")
+					w.failDelivery("bob", "fatal")
+					connect := func() *peer {
+						if dialect == "seed" {
+							return w.connect("bob")
+						}
+						return w.tryV1("bob", &protocol.Connect{Device: "phone"})
+					}
+					var bob *peer
+					if dialect != "away" {
+						bob = connect()
+					}
+					for _, content := range []string{"1", "fatal", "2", "fatal too", "3"} {
+						alice.sendID("bob", content, content)
+						time.Sleep(time.Second)
+					}
+					if bob == nil {
+						bob = connect()
+					}
+					time.Sleep(2 * time.Second)
+
+					if got := len(alice.confirmed()); got != 5 {
+						t.Errorf("alice was told of %d that they are kept, and refused %v", got, alice.refused())
+					}
+					if got := bob.conn.contents(); !slices.Equal(got, []string{"1", "2", "3"}) || bob.conn.isClosed() {
+						t.Errorf("bob got %q, closed: %v", got, bob.conn.isClosed())
+					}
+					if info := w.userInfo("bob"); info.State != "active" || info.Failures != 0 || info.Head != 5 {
+						t.Errorf("bob is %+v", info)
+					}
+					var gaps []uint64
+					for _, e := range of[*protocol.Error](bob.conn) {
+						if e.Code == string(protocol.CodeGap) && strings.Contains(e.Reason, "cannot be delivered") {
+							gaps = append(gaps, e.Gap.First, e.Gap.Last)
+						}
+					}
+					if !slices.Equal(gaps, []uint64{2, 2, 4, 4}) {
+						t.Errorf("bob was told of the gaps %v", gaps)
+					}
+					letters := w.letters(10)
+					if len(letters) != 2 || letters[0].Sender != "alice" || letters[0].Size != len("fatal") || letters[0].Crashes != deadlyCrashes ||
+						letters[0].Reason != "message 2 could not be delivered: crash at delivery" {
+						t.Errorf("set aside: %+v", letters)
+					}
+					if got := w.store.contents("bob"); name == "disk" && len(got) != 5 {
+						t.Errorf("the inbox has %q", got)
+					}
+
+					w.on(func(string, any) {}) // the cause is mended
+					if _, err := w.system.RetryDeadletter(w.Context(), letters[0].Number); err != nil {
+						t.Fatal(err)
+					}
+					synctest.Wait()
+					if got := bob.conn.contents(); !slices.Equal(got, []string{"1", "2", "3", "fatal"}) || len(w.letters(10)) != 1 {
+						t.Errorf("after a retry bob has %q, and %d are set aside", got, len(w.letters(10)))
+					}
+				})
+			})
+		}
+	}
+}
+
+// One failure at delivery is an accident: the message comes all the same.
+func TestMessageThatFailedOnceAtDeliveryIsDelivered(t *testing.T) {
+	onDisk(t, Config{}, func(w *world) {
+		alice, bob := w.device("alice", "phone"), w.device("bob", "phone")
+		failed := false
+		w.on(func(actor string, message any) {
+			if _, ok := message.(*protocol.Receive); ok && actor == "bob" && !failed {
+				failed = true
+				panic("crash at delivery")
+			}
+		})
+		alice.send("bob", "1")
+		alice.send("bob", "2")
+		time.Sleep(time.Second)
+		if got := bob.conn.contents(); !slices.Equal(got, []string{"1", "2"}) || len(w.letters(10)) != 0 {
+			t.Errorf("bob got %q, and %d are set aside", got, len(w.letters(10)))
+		}
+	})
+}
+
+// There is a bound on what is passed over; beyond it a user is parked, as for any failure.
+func TestWhatIsPassedOverIsBounded(t *testing.T) {
+	onDisk(t, Config{Intensity: Intensity{Failures: 1, Window: time.Hour, Park: time.Hour, MaxPark: time.Hour}}, func(w *world) {
+		for seq := range maxSkipped {
+			if !w.system.passOver(spot{"somebody", uint64(seq)}) {
+				t.Fatalf("message %d is one too many", seq)
+			}
+		}
+		alice := w.device("alice", "phone")
+		w.device("bob", "phone")
+		w.failDelivery("bob", "fatal")
+		alice.send("bob", "fatal")
+		time.Sleep(time.Minute)
+		if info := w.userInfo("bob"); info.State != "parked" {
+			t.Errorf("bob is %+v", info)
+		}
+	})
+}
