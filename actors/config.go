@@ -101,11 +101,12 @@ type Config struct {
 
 // hooks let tests look at and break what they cannot reach from outside.
 type hooks struct {
-	fault     func(actor string, message any) // called before an actor handles a message; may panic
-	unhandled func(actor string, message any) // a message that no actor should get
-	exact     bool                            // no rest varies
-	cores     func() int                      // processors that there are
-	maxAway   int                             // see maxAway
+	fault     func(actor string, message any)          // called before an actor handles a message; may panic
+	unhandled func(actor string, message any)          // a message that no actor should get
+	deliver   func(protocol.UserID, *protocol.Receive) // called before a user's actor sends a message to a session; may panic
+	exact     bool                                     // no rest varies
+	cores     func() int                               // processors that there are
+	maxAway   int                                      // see maxAway
 }
 
 // cores is how many processors there are, also when that changes.

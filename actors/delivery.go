@@ -249,7 +249,9 @@ func (u *user) pass(a *attachment, m *protocol.Receive) {
 	if u.system.skipped.Load() != nil && u.skip(a, m) {
 		return
 	}
-	u.system.fault(string(u.id), m)
+	if u.system.config.hooks.deliver != nil {
+		u.system.config.hooks.deliver(u.id, m)
+	}
 	a.took(m)
 	if u.system.traced(m.Sender, m.Receiver) {
 		u.handed(a, m)

@@ -166,12 +166,13 @@ func (c *fakeConn) pings() int {
 // world is a System in a bubble, and what its tests need.
 type world struct {
 	*testing.T
-	system  *System
-	store   *fakeStore
-	config  Config
-	stopped bool
-	crashes int // that were ordered by crash
-	fault   atomic.Pointer[func(actor string, message any)]
+	system   *System
+	store    *fakeStore
+	config   Config
+	stopped  bool
+	crashes  int // that were ordered by crash
+	fault    atomic.Pointer[func(actor string, message any)]
+	delivery atomic.Pointer[func(protocol.UserID, *protocol.Receive)] // called before each delivery
 }
 
 // inBubble runs a test twice, each time in a bubble of its own: with a store that
@@ -204,6 +205,11 @@ func bubble(t *testing.T, config Config, store *fakeStore, test func(w *world)) 
 			fault: func(actor string, message any) {
 				if fault := w.fault.Load(); fault != nil {
 					(*fault)(actor, message)
+				}
+			},
+			deliver: func(user protocol.UserID, m *protocol.Receive) {
+				if deliver := w.delivery.Load(); deliver != nil {
+					(*deliver)(user, m)
 				}
 			},
 			unhandled: func(actor string, message any) { t.Errorf("%s does not handle %T", actor, message) },

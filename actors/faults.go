@@ -1,8 +1,8 @@
 package actors
 
 // WithFaults returns the configuration with a function that every actor calls before
-// it handles a message, with its own name and the message, and a user's actor before it sends one
-// of its inbox to a session. A panic in it is a failure of that actor. The second function is told of each message
+// it handles a message, with its own name and the message. A
+// panic in it is a failure of that actor. The second function is told of each message
 // that an actor had no case for. Both are for tests: of what outlives a failure, and that
 // none is left out. A name is a user's id, "gateway/" and a session's number, "shard/" and its number, "journal",
 // "gateway", "registry", "doorkeeper" or "coroner". A function that takes its time makes the actor slow.

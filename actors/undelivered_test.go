@@ -10,10 +10,13 @@ import (
 	"callboard/protocol"
 )
 
+// onDelivery has f called before each delivery; it may panic.
+func (w *world) onDelivery(f func(protocol.UserID, *protocol.Receive)) { w.delivery.Store(&f) }
+
 // failDelivery has the user's actor fail on each delivery of a message whose content begins so.
 func (w *world) failDelivery(user, content string) {
-	w.on(func(actor string, message any) {
-		if m, ok := message.(*protocol.Receive); ok && actor == user && strings.HasPrefix(m.Content, content) {
+	w.onDelivery(func(to protocol.UserID, m *protocol.Receive) {
+		if string(to) == user && strings.HasPrefix(m.Content, content) {
 			panic("crash at delivery")
 		}
 	})
@@ -75,7 +78,7 @@ func TestMessageThatCannotBeDeliveredIsPassedOverAndKeptAside(t *testing.T) {
 						t.Errorf("the inbox has %q", got)
 					}
 
-					w.on(func(string, any) {}) // the cause is mended
+					w.onDelivery(func(protocol.UserID, *protocol.Receive) {}) // the cause is mended
 					if _, err := w.system.RetryDeadletter(w.Context(), letters[0].Number); err != nil {
 						t.Fatal(err)
 					}
@@ -94,8 +97,8 @@ func TestMessageThatFailedOnceAtDeliveryIsDelivered(t *testing.T) {
 	onDisk(t, Config{}, func(w *world) {
 		alice, bob := w.device("alice", "phone"), w.device("bob", "phone")
 		failed := false
-		w.on(func(actor string, message any) {
-			if _, ok := message.(*protocol.Receive); ok && actor == "bob" && !failed {
+		w.onDelivery(func(to protocol.UserID, _ *protocol.Receive) {
+			if to == "bob" && !failed {
 				failed = true
 				panic("crash at delivery")
 			}
