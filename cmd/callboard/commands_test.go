@@ -73,6 +73,7 @@ var commandRows = []commandRow{
 	{line: "session close 1000", least: operator, status: 3},
 	{line: "tree show", least: viewer},
 	{line: "tree show --user u4", least: viewer},
+	{line: "tree watch", least: viewer, until: `^LEVEL`},
 	{line: "tree scale --shards 8", least: admin},
 	{line: "stats", least: viewer},
 	{line: "watch", least: viewer, until: `^TIME`},
