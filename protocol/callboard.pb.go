@@ -520,7 +520,10 @@ type Send struct {
 	Id string `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
 	// The user that the text is from. The server sets it; a client may leave it
 	// out, and may not claim to be another.
-	Sender        string `protobuf:"bytes,4,opt,name=sender,proto3" json:"sender,omitempty"`
+	Sender string `protobuf:"bytes,4,opt,name=sender,proto3" json:"sender,omitempty"`
+	// The span that the message is sent in, as W3C Trace Context writes it in the header
+	// traceparent, version 00. Anything else counts as left out.
+	Traceparent   string `protobuf:"bytes,5,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -583,6 +586,13 @@ func (x *Send) GetSender() string {
 	return ""
 }
 
+func (x *Send) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
+}
+
 // Receive brings a text to a session of its receiver.
 type Receive struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -595,7 +605,9 @@ type Receive struct {
 	Receiver string `protobuf:"bytes,4,opt,name=receiver,proto3" json:"receiver,omitempty"`
 	Content  string `protobuf:"bytes,5,opt,name=content,proto3" json:"content,omitempty"`
 	// When the service took the message: milliseconds since 1970-01-01 UTC.
-	At            int64 `protobuf:"varint,6,opt,name=at,proto3" json:"at,omitempty"`
+	At int64 `protobuf:"varint,6,opt,name=at,proto3" json:"at,omitempty"`
+	// That of the Send, or that of a trace which the service began for the message.
+	Traceparent   string `protobuf:"bytes,7,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -670,6 +682,13 @@ func (x *Receive) GetAt() int64 {
 		return x.At
 	}
 	return 0
+}
+
+func (x *Receive) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 // Close ends a session. A client sends nothing after it. The server does not send it:
@@ -953,19 +972,21 @@ const file_callboard_proto_rawDesc = "" +
 	" \x01(\rR\adevices\"/\n" +
 	"\x03Gap\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\x04R\x05first\x12\x12\n" +
-	"\x04last\x18\x02 \x01(\x04R\x04last\"d\n" +
+	"\x04last\x18\x02 \x01(\x04R\x04last\"\x86\x01\n" +
 	"\x04Send\x12\x1a\n" +
 	"\breceiver\x18\x01 \x01(\tR\breceiver\x12\x18\n" +
 	"\acontent\x18\x02 \x01(\tR\acontent\x12\x0e\n" +
 	"\x02id\x18\x03 \x01(\tR\x02id\x12\x16\n" +
-	"\x06sender\x18\x04 \x01(\tR\x06sender\"\x89\x01\n" +
+	"\x06sender\x18\x04 \x01(\tR\x06sender\x12 \n" +
+	"\vtraceparent\x18\x05 \x01(\tR\vtraceparent\"\xab\x01\n" +
 	"\aReceive\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x16\n" +
 	"\x06sender\x18\x03 \x01(\tR\x06sender\x12\x1a\n" +
 	"\breceiver\x18\x04 \x01(\tR\breceiver\x12\x18\n" +
 	"\acontent\x18\x05 \x01(\tR\acontent\x12\x0e\n" +
-	"\x02at\x18\x06 \x01(\x03R\x02at\"3\n" +
+	"\x02at\x18\x06 \x01(\x03R\x02at\x12 \n" +
+	"\vtraceparent\x18\a \x01(\tR\vtraceparent\"3\n" +
 	"\x05Close\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\rR\x04code\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"8\n" +

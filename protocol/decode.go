@@ -95,18 +95,20 @@ func (d *decoder) send(m *Send) *Send {
 	m.Content = d.text(fieldContent, m.Content)
 	m.Id = d.messageID(m.Id)
 	m.Sender = d.userID(fieldSender, m.Sender)
+	m.Traceparent = d.traceparent()
 	return m
 }
 
 func (d *decoder) receive() *Receive {
 	d.require(fieldReceiver, "a RECEIVE names the user it is for")
 	return &Receive{
-		Seq:      d.uint64(fieldSeq),
-		Id:       d.messageID(""),
-		Sender:   d.userID(fieldSender, ""),
-		Receiver: d.userID(fieldReceiver, ""),
-		Content:  d.text(fieldContent, ""),
-		At:       d.int64(fieldAt),
+		Seq:         d.uint64(fieldSeq),
+		Id:          d.messageID(""),
+		Sender:      d.userID(fieldSender, ""),
+		Receiver:    d.userID(fieldReceiver, ""),
+		Content:     d.text(fieldContent, ""),
+		At:          d.int64(fieldAt),
+		Traceparent: d.traceparent(),
 	}
 }
 

@@ -23,6 +23,7 @@ func AppendJSON(dst []byte, m Message) []byte {
 		dst = appendUser(dst, `,"sender":`, m.Sender)
 		dst = appendUserID(append(dst, `,"receiver":`...), m.Receiver)
 		dst = appendString(append(dst, `,"content":`...), m.Content)
+		dst = appendText(dst, `,"traceparent":`, m.Traceparent)
 	case *Receive:
 		dst = append(dst, `{"type":2`...)
 		dst = appendUint(dst, `,"seq":`, m.Seq)
@@ -31,6 +32,7 @@ func AppendJSON(dst []byte, m Message) []byte {
 		dst = appendUserID(append(dst, `,"receiver":`...), m.Receiver)
 		dst = appendString(append(dst, `,"content":`...), m.Content)
 		dst = appendInt(dst, `,"at":`, m.At)
+		dst = appendText(dst, `,"traceparent":`, m.Traceparent)
 	case *Close:
 		dst = append(dst, `{"type":3`...)
 		dst = appendUint(dst, `,"code":`, uint64(m.Code))

@@ -89,6 +89,8 @@ func fill(m protoreflect.Message) {
 		switch {
 		case f.Kind() == protoreflect.MessageKind:
 			fill(m.Mutable(f).Message())
+		case f.Name() == "traceparent":
+			m.Set(f, protoreflect.ValueOf(traceparent))
 		case f.Kind() == protoreflect.StringKind:
 			m.Set(f, protoreflect.ValueOf(string(f.Name())))
 		case f.Kind() == protoreflect.Uint32Kind:

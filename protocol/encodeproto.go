@@ -22,6 +22,7 @@ func AppendProto(dst []byte, m Message) []byte {
 		dst = appendProtoText(dst, 2, m.Content)
 		dst = appendProtoText(dst, 3, m.Id)
 		dst = appendProtoText(dst, 4, m.Sender)
+		dst = appendProtoText(dst, 5, m.Traceparent)
 	case *Receive:
 		dst = appendProtoUint(dst, 1, m.Seq)
 		dst = appendProtoText(dst, 2, m.Id)
@@ -29,6 +30,7 @@ func AppendProto(dst []byte, m Message) []byte {
 		dst = appendProtoText(dst, 4, m.Receiver)
 		dst = appendProtoText(dst, 5, m.Content)
 		dst = appendProtoUint(dst, 6, uint64(m.At))
+		dst = appendProtoText(dst, 7, m.Traceparent)
 	case *Close:
 		dst = appendProtoUint(dst, 1, uint64(m.Code))
 		dst = appendProtoText(dst, 2, m.Reason)

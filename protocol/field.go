@@ -14,6 +14,7 @@ const (
 	fieldAt
 	fieldCode
 	fieldReason
+	fieldTraceparent
 
 	fieldToken
 	fieldDevice
@@ -55,6 +56,7 @@ var fieldNames = [fieldUnknown]string{
 	fieldAt:             "at",
 	fieldCode:           "code",
 	fieldReason:         "reason",
+	fieldTraceparent:    "traceparent",
 	fieldToken:          "token",
 	fieldDevice:         "device",
 	fieldCursor:         "cursor",
@@ -104,6 +106,8 @@ func fieldOf(key []byte, is shape) field {
 		return fieldCode
 	case "reason":
 		return fieldReason
+	case "traceparent":
+		return fieldTraceparent
 	case "token":
 		return fieldToken
 	case "device":

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -50,7 +51,7 @@ func FuzzDecodeTokens(f *testing.F) {
 
 var tokens = []string{
 	"0", "1", "2", "3", "4", "5", "6", `,"receiver":`, `,"content":`, `,"id":`, `,"sender":`, `,"seq":`, `,"at":`,
-	`,"code":`, `,"reason":`, `,"token":`, `,"cursor":`, `,"window":`, `,"user":`, `,"epoch":`, `,"limits":{"sessions":1`,
+	`,"code":`, `,"reason":`, `,"token":`, `,"cursor":`, `,"window":`, `,"user":`, `,"epoch":`, `,"traceparent":`, `"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"`, `,"limits":{"sessions":1`,
 	`,"gap":{"first":2`, `,"last":`, `,"x":`, `,"Receiver":`, `,"re\u0063eiver":`, `"bob"`, `"b\u006Fb"`, `""`, `"a b"`,
 	`"\ud83d\ude00\ud83d"`, `"é"`, "\"\xff\"", `"\n"`, `null`, `true`, `{}`, `[]`, `{`, `}`, `[`, `]`, `,`, `:`, ` `, `"`, `\`, `-`,
 	`.5`, `e1`, `1001`, `4294967296`, `18446744073709551616`, `-9223372036854775808`, `{"type":1}`, `[[[[[[[[`, `]]]]]]]]`,
@@ -145,11 +146,16 @@ func checkMemory(t *testing.T, decode func(), size int) {
 	t.Fatalf("%d bytes allocated for a frame of %d", least, size)
 }
 
+// traceparentOf is a traceparent made of two numbers, or something that is none.
+func traceparentOf(trace uint64, span int64) string {
+	return fmt.Sprintf("00-%032x-%016x-%02x", trace, uint64(span), byte(trace))
+}
+
 // message is one of the given type, made of the given pieces.
 func message(t Type, user, other, id, text string, n uint64, at int64, set bool) Message {
-	gap := &Gap{First: n, Last: uint64(at)}
+	gap, parent := &Gap{First: n, Last: uint64(at)}, traceparentOf(n, at)
 	if !set {
-		gap = nil
+		gap, parent = nil, ""
 	}
 	switch t {
 	case TypeConnect:
@@ -161,9 +167,9 @@ func message(t Type, user, other, id, text string, n uint64, at int64, set bool)
 		}
 		return c
 	case TypeSend:
-		return &Send{Receiver: user, Content: text, Id: id, Sender: other}
+		return &Send{Receiver: user, Content: text, Id: id, Sender: other, Traceparent: parent}
 	case TypeReceive:
-		return &Receive{Seq: n, Id: id, Sender: other, Receiver: user, Content: text, At: at}
+		return &Receive{Seq: n, Id: id, Sender: other, Receiver: user, Content: text, At: at, Traceparent: parent}
 	case TypeClose:
 		return &Close{Code: uint32(n), Reason: text}
 	case TypeSent:
@@ -190,6 +196,9 @@ func FuzzRoundTrip(f *testing.F) {
 		}
 		if _, err := ParseMessageID(id); id != "" && err != nil || !utf8.ValidString(text) {
 			t.Skip()
+		}
+		if (n == 0 || at == 0) && Type(kind%7) <= TypeReceive {
+			set = false // its traceparent would be none
 		}
 		m := message(Type(kind%7), user, other, id, text, n, at, set)
 		if c, ok := m.(*Close); ok && !CloseCode(c.Code).Valid() || len(text) > MaxReasonBytes && m.Type() == TypeClose {

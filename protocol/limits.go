@@ -11,7 +11,8 @@ const (
 	MaxFrameBytes = 64 << 10
 
 	// MaxReceiveBytes is the longest frame that a client has to read, in bytes:
-	// a RECEIVE has all that its SEND had, and the sender, the place and the time.
+	// a RECEIVE has all that its SEND had, and the sender, the place, the time and the
+	// traceparent of a trace that the server has begun.
 	MaxReceiveBytes = MaxFrameBytes + 1<<10
 
 	// MaxUserIDBytes is the longest user id, in bytes.

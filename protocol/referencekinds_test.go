@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 )
@@ -37,13 +38,27 @@ type sendReference struct {
 	Content  string             `json:"content"`
 	ID       messageIDReference `json:"id"`
 	Sender   userIDReference    `json:"sender"`
+
+	Traceparent string `json:"traceparent"`
+}
+
+// traceparentReference is what a text in the place of a traceparent means.
+func traceparentReference(s string) string {
+	trace, span := strings.Repeat("0", 32), strings.Repeat("0", 16)
+	if !regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`).MatchString(s) || s[3:35] == trace || s[36:52] == span {
+		return ""
+	}
+	return s
 }
 
 func (r *sendReference) message() (Message, ErrorCode) {
 	if r.Receiver == "" {
 		return nil, CodeInvalidMessage
 	}
-	return &Send{Receiver: string(r.Receiver), Content: r.Content, Id: string(r.ID), Sender: string(r.Sender)}, ""
+	return &Send{
+		Receiver: string(r.Receiver), Content: r.Content, Id: string(r.ID), Sender: string(r.Sender),
+		Traceparent: traceparentReference(r.Traceparent),
+	}, ""
 }
 
 type receiveReference struct {
@@ -53,6 +68,8 @@ type receiveReference struct {
 	Receiver userIDReference    `json:"receiver"`
 	Content  string             `json:"content"`
 	At       int64              `json:"at"`
+
+	Traceparent string `json:"traceparent"`
 }
 
 func (r *receiveReference) message() (Message, ErrorCode) {
@@ -61,7 +78,7 @@ func (r *receiveReference) message() (Message, ErrorCode) {
 	}
 	return &Receive{
 		Seq: r.Seq, Id: string(r.ID), Sender: string(r.Sender), Receiver: string(r.Receiver),
-		Content: r.Content, At: r.At,
+		Content: r.Content, At: r.At, Traceparent: traceparentReference(r.Traceparent),
 	}, ""
 }
 
