@@ -57,7 +57,7 @@ var (
 
 // Entry is one message in an inbox.
 type Entry struct {
-	// Message has Seq, Id, Sender, Receiver, Content and At.
+	// Message has Seq, Id, Sender, Receiver, Content and At, and a Traceparent if its sender gave one.
 	Message *protocol.Receive
 
 	// Sum is the Size of all messages that were ever put into this inbox, up to
@@ -68,7 +68,7 @@ type Entry struct {
 // Size is what a message counts in a Sum, in bytes: its strings, and a flat sum for
 // all the rest.
 func Size(m *protocol.Receive) uint64 {
-	return uint64(len(m.Id)) + uint64(len(m.Sender)) + uint64(len(m.Content)) + entryOverhead
+	return uint64(len(m.Id)) + uint64(len(m.Sender)) + uint64(len(m.Content)) + uint64(len(m.Traceparent)) + entryOverhead
 }
 
 // entryOverhead is what an entry costs besides its strings, about, in bytes.

@@ -69,6 +69,9 @@ func randomAppend(d dice, m model, batch *inbox.Batch, longest int) {
 			message.Id = fmt.Sprint("new ", message.Seq)
 		}
 	}
+	if d.roll("traced", 4) == 0 {
+		message.Traceparent = fmt.Sprintf("00-%032x-%016x-01", message.Seq, 1)
+	}
 	entry := inbox.Entry{Message: message, Sum: b.sum() + inbox.Size(message)}
 	b.log = append(b.log, entry)
 	batch.Appends = append(batch.Appends, inbox.Append{User: user, Entry: entry})

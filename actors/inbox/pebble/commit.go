@@ -35,6 +35,11 @@ func (s *Store) apply(batch *inbox.Batch) error {
 		_ = b.Close() // nothing of it was applied
 		return err
 	}
+	version, err := s.raise(b, batch)
+	if err != nil {
+		_ = b.Close() // nothing of it was applied
+		return err
+	}
 	if b.Empty() { // asks whether the disk works: Pebble would not look
 		if err := s.putPair(b, probeKey, 0, 0); err != nil {
 			_ = b.Close() // nothing of it was applied
@@ -43,11 +48,12 @@ func (s *Store) apply(batch *inbox.Batch) error {
 	}
 	s.flight.begin(batch)
 	defer s.flight.end()
-	err := s.db.write(b)
-	if err != nil {
+	if err := s.db.write(b); err != nil {
 		s.doubtAll(batch)
+		return err
 	}
-	return err
+	s.db.version = version
+	return nil
 }
 
 // encode puts a batch into one of Pebble's. The caller holds commit.

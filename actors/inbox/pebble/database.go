@@ -15,8 +15,9 @@ import (
 type database struct {
 	*pebble.DB
 
-	fence *fence
-	epoch uint32 // of all inboxes; 0 in one that is read only and was never opened to be written to
+	fence   *fence
+	version uint64 // of the layout, as the disk has it; written under the Store's commit
+	epoch   uint32 // of all inboxes; 0 in one that is read only and was never opened to be written to
 }
 
 // openDatabase opens what the disk has, or creates it. The caller holds the lock.

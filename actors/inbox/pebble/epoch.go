@@ -46,6 +46,9 @@ func (s *Store) begin(db *database, created bool) error {
 		return err
 	}
 	db.epoch = epoch
+	if created {
+		db.version = version
+	}
 	return nil
 }
 

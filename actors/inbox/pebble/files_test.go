@@ -107,7 +107,7 @@ func listing(t *testing.T, dir string) string {
 
 func TestOtherVersionsAreRefused(t *testing.T) {
 	for name, values := range map[string]map[string][]byte{
-		"newer":   {"\x00v": binary.AppendUvarint([]byte{2}, 0)},
+		"newer":   {"\x00v": binary.AppendUvarint([]byte{3}, 0)},
 		"strange": {"somebody's": []byte("data")},
 		"corrupt": {"\x00v": []byte{0xff}},
 	} {

@@ -73,7 +73,7 @@ func (s *Store) putTrim(b *pebble.Batch, user protocol.UserID, upTo uint64, fres
 			return false, fmt.Errorf("entry %d: %w", seq, err)
 		}
 		last, sum = seq, h.sum
-		return true, s.deleteID(b, user, string(value[h.sender:h.to]), string(value[h.id:h.sender]))
+		return true, s.deleteID(b, user, string(value[h.sender:h.traceparent]), string(value[h.id:h.sender]))
 	})
 	if err != nil {
 		return 0, err

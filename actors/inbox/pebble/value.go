@@ -10,17 +10,25 @@ import (
 
 // entryVersion is the first byte of an entry's value. The others follow as varints: sum,
 // at, the lengths of id and sender; then id, sender and content. Number and receiver
-// are in the key.
-const entryVersion = 1
+// are in the key. In an entry of tracedVersion, which is one with a traceparent, the length of that
+// comes behind the other lengths, and the traceparent before the content.
+const (
+	entryVersion  = 1
+	tracedVersion = 2
+)
 
 var errCorrupt = errors.New("the value is corrupt")
 
 // entryValueBytes is the length of an entry's value.
 func entryValueBytes(e *inbox.Entry) int {
 	m := e.Message
-	return 1 + uvarintBytes(e.Sum) + uvarintBytes(zigzag(m.At)) +
+	bytes := 1 + uvarintBytes(e.Sum) + uvarintBytes(zigzag(m.At)) +
 		uvarintBytes(uint64(len(m.Id))) + uvarintBytes(uint64(len(m.Sender))) +
 		len(m.Id) + len(m.Sender) + len(m.Content)
+	if m.Traceparent != "" {
+		bytes += uvarintBytes(uint64(len(m.Traceparent))) + len(m.Traceparent)
+	}
+	return bytes
 }
 
 // putEntryValue fills a slice of just that length.
@@ -32,25 +40,31 @@ func putEntryValue(value []byte, e *inbox.Entry) {
 	n += binary.PutUvarint(value[n:], zigzag(m.At))
 	n += binary.PutUvarint(value[n:], uint64(len(m.Id)))
 	n += binary.PutUvarint(value[n:], uint64(len(m.Sender)))
+	if m.Traceparent != "" {
+		value[0] = tracedVersion
+		n += binary.PutUvarint(value[n:], uint64(len(m.Traceparent)))
+	}
 	n += copy(value[n:], m.Id)
 	n += copy(value[n:], m.Sender)
+	n += copy(value[n:], m.Traceparent)
 	copy(value[n:], m.Content)
 }
 
 // entryHeader is the numbers of an entry's value, and where its strings begin and end.
 type entryHeader struct {
-	sum            uint64
-	at             int64
-	id, sender, to int // beginnings of id, sender and content
+	sum uint64
+	at  int64
+
+	id, sender, traceparent, content int // where they begin
 }
 
 func parseEntryHeader(value []byte) (entryHeader, error) {
-	if len(value) == 0 || value[0] != entryVersion {
+	if len(value) == 0 || value[0] != entryVersion && value[0] != tracedVersion {
 		return entryHeader{}, errCorrupt
 	}
 	n := 1
-	var fields [4]uint64
-	for i := range fields {
+	var fields [5]uint64
+	for i := range 3 + int(value[0]) { // one more in a tracedVersion
 		field, size := binary.Uvarint(value[n:])
 		if size <= 0 {
 			return entryHeader{}, errCorrupt
@@ -58,12 +72,13 @@ func parseEntryHeader(value []byte) (entryHeader, error) {
 		fields[i], n = field, n+size
 	}
 	rest := uint64(len(value) - n)
-	if fields[2] > rest || fields[3] > rest-fields[2] {
+	if fields[2] > rest || fields[3] > rest-fields[2] || fields[4] > rest-fields[2]-fields[3] {
 		return entryHeader{}, errCorrupt
 	}
 	h := entryHeader{sum: fields[0], at: unzigzag(fields[1]), id: n}
 	h.sender = h.id + int(fields[2])
-	h.to = h.sender + int(fields[3])
+	h.traceparent = h.sender + int(fields[3])
+	h.content = h.traceparent + int(fields[4])
 	return h, nil
 }
 
@@ -76,12 +91,13 @@ func decodeEntry(user protocol.UserID, seq uint64, value []byte) (inbox.Entry, e
 	text := string(value[h.id:])
 	return inbox.Entry{
 		Message: &protocol.Receive{
-			Seq:      seq,
-			Id:       text[:h.sender-h.id],
-			Sender:   text[h.sender-h.id : h.to-h.id],
-			Receiver: string(user),
-			Content:  text[h.to-h.id:],
-			At:       h.at,
+			Seq:         seq,
+			Id:          text[:h.sender-h.id],
+			Sender:      text[h.sender-h.id : h.traceparent-h.id],
+			Receiver:    string(user),
+			Content:     text[h.content-h.id:],
+			At:          h.at,
+			Traceparent: text[h.traceparent-h.id : h.content-h.id],
 		},
 		Sum: h.sum,
 	}, nil

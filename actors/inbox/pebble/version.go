@@ -4,15 +4,23 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"callboard/actors/inbox"
 )
 
-// version is the version of the key layout that this program writes, and the only one
-// that it reads: there has been no other.
-const version = 1
+// version is the version of a new store, and newest the highest that this program reads. They
+// have the same keys; a store becomes one of the newest with its first entry that an older
+// program could not read (value.go). So a store without such an entry can go back to the older
+// program, and one with it is refused there as a whole, instead of failing at that entry.
+const (
+	version = 1
+	newest  = tracedVersion
+)
 
 // Errors of Open.
 var (
@@ -30,11 +38,12 @@ func (s *Store) checkVersion(db *database) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading the version: %w", err)
-	case found == version:
+	case found >= version && found <= newest:
+		db.version = found
 		return s.checkEpoch(db)
-	case found > version:
+	case found > newest:
 		return fmt.Errorf("%w: it has version %d and this program reads up to %d; run the newer callboard, or give another directory",
-			ErrVersion, found, version)
+			ErrVersion, found, newest)
 	}
 	empty, err := db.empty()
 	switch {
@@ -46,6 +55,15 @@ func (s *Store) checkVersion(db *database) error {
 		return nil
 	}
 	return s.begin(db, true)
+}
+
+// raise writes the newest version beside a batch that needs it. The caller holds commit, and notes
+// the version when the disk has the batch.
+func (s *Store) raise(b *pebble.Batch, batch *inbox.Batch) (version uint64, err error) {
+	if s.db.version == newest || !slices.ContainsFunc(batch.Appends, func(a inbox.Append) bool { return a.Message.Traceparent != "" }) {
+		return s.db.version, nil
+	}
+	return newest, s.putPair(b, versionKey, newest, 0)
 }
 
 // empty reports whether there is no key at all.
