@@ -93,6 +93,9 @@ type Config struct {
 	// Default 3 failures in 10 s, then 100 ms to 30 s.
 	Intensity Intensity
 
+	// Tracer records the traces that messages belong to. Default: nobody does.
+	Tracer Tracer
+
 	// Log takes what happens to sessions and actors. Default: nothing is logged.
 	Log *slog.Logger
 

@@ -147,7 +147,7 @@ func (u *user) deliver(entries []*keep) {
 				behind = true
 			}
 		}
-		if !handed && u.system.traced(k.message.Sender, k.message.Receiver) {
+		if !handed && u.system.traced(k.message.Sender, k.message.Receiver, k.message.Traceparent) {
 			u.waits(&k.message)
 		}
 	}
@@ -253,7 +253,7 @@ func (u *user) pass(a *attachment, m *protocol.Receive) {
 		u.system.config.hooks.deliver(u.id, m)
 	}
 	a.took(m)
-	if u.system.traced(m.Sender, m.Receiver) {
+	if u.system.traced(m.Sender, m.Receiver, m.Traceparent) {
 		u.handed(a, m)
 	}
 	u.root().Send(a.session, m)

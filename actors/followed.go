@@ -19,6 +19,7 @@ const maxFollowed = 4096
 type followed struct {
 	session    *actor.PID
 	sender, id string
+	trace      string // its traceparent
 	seq        uint64
 	size       int
 }
@@ -36,7 +37,7 @@ func (u *user) remember(a *attachment, m *protocol.Receive) {
 	if len(*u.followed) >= maxFollowed {
 		*u.followed = slices.Delete(*u.followed, 0, maxFollowed/4) // their ACKs are not told
 	}
-	*u.followed = append(*u.followed, followed{a.session, m.Sender, m.Id, m.Seq, len(m.Content)})
+	*u.followed = append(*u.followed, followed{a.session, m.Sender, m.Id, m.Traceparent, m.Seq, len(m.Content)})
 }
 
 // waits notes that a traced message was kept and no session could be sent it.
@@ -51,7 +52,7 @@ func (u *user) waits(m *protocol.Receive) {
 // gone notes that messages were removed before a session could be sent them: by retention, or
 // by an operator.
 func (u *user) gone(a *attachment, upTo uint64) {
-	if u.system.traced("", string(u.id)) {
+	if u.system.traced("", string(u.id), "") {
 		u.system.hop(&Hop{Kind: HopGone, Receiver: u.id, Seq: upTo, Session: sessionNumber(a.session), Device: a.device,
 			Reason: "removed from the inbox, as is all before it that the device did not have"})
 	}
@@ -64,7 +65,7 @@ func (u *user) acknowledged(msg *ack) {
 			return false
 		}
 		u.system.hop(&Hop{Kind: HopAcknowledged, Sender: protocol.UserID(f.sender), Receiver: u.id, ID: f.id, Seq: f.seq,
-			Session: sessionNumber(f.session), Device: msg.device, Size: f.size})
+			Session: sessionNumber(f.session), Device: msg.device, Size: f.size, Traceparent: f.trace})
 		return true
 	})
 	if len(*u.followed) == 0 {
@@ -83,7 +84,7 @@ func (u *user) followAgain(a *attachment) {
 		return // the trace lacks some ACKs, and the user nothing
 	}
 	for _, e := range entries {
-		if m := e.Message; m.Seq <= a.sent && u.system.traced(m.Sender, m.Receiver) {
+		if m := e.Message; m.Seq <= a.sent && u.system.traced(m.Sender, m.Receiver, m.Traceparent) {
 			u.remember(a, m)
 		}
 	}

@@ -23,6 +23,9 @@ type Hop struct {
 	Code     protocol.ErrorCode
 	Reason   string
 	Content  string // only if it was asked for
+
+	Traceparent string // of the message; empty if it has none
+	Begun       bool   // with HopRead: the trace was begun here, and this message is its first
 }
 
 // HopKind says what a message has come to.
@@ -72,13 +75,17 @@ var hopKinds = []HopMeaning{
 // HopKinds are all kinds there are. The caller owns the slice.
 func HopKinds() []HopMeaning { return slices.Clone(hopKinds) }
 
-// traced is whether somebody follows the messages of one of the two. Every hop of every
-// message asks it first: one load when nobody traces anybody.
-func (s *System) traced(sender, receiver string) bool {
-	return s.traces.Load() != nil && s.follows(sender, receiver)
+// traced is whether somebody follows the messages of one of the two, or the trace of this one.
+// Every hop of every message asks it first: one load when nobody traces anybody, and a look at a
+// string that is empty.
+func (s *System) traced(sender, receiver, traceparent string) bool {
+	return (s.traces.Load() != nil || traceparent != "") && s.follows(sender, receiver, traceparent)
 }
 
-func (s *System) follows(sender, receiver string) bool {
+func (s *System) follows(sender, receiver, traceparent string) bool {
+	if traceparent != "" && s.tracer != nil && s.tracer.Follows(traceparent) {
+		return true
+	}
 	t := s.traces.Load()
 	if t == nil || t.mask&(mark(sender)|mark(receiver)) == 0 {
 		return false
@@ -103,6 +110,7 @@ func mark(id string) uint64 {
 
 // hop tells those who follow the message. It never waits, and keeps nothing of h.
 func (s *System) hop(h *Hop) {
+	s.traceHop(h)
 	t := s.traces.Load()
 	if t == nil {
 		return
@@ -123,12 +131,23 @@ func (s *System) hop(h *Hop) {
 	}
 }
 
+// stamp says when and where the hop is, once.
+func (s *System) stamp(h *Hop) {
+	if !h.At.IsZero() {
+		return
+	}
+	h.At, h.Shard = time.Now(), -1
+	if h.Receiver != "" {
+		h.Shard = shardOf(h.Receiver, len(s.ring.Load().shards))
+	}
+}
+
 // hopOfSend is a hop of a message that has no number yet. It takes the parts of a Hop one by
 // one: a Hop in their frames would make the stacks of those on the road larger.
 func (s *System) hopOfSend(kind HopKind, m *protocol.Send, session uint64, device, reason string) {
 	s.hop(&Hop{
 		Kind: kind, Sender: protocol.UserID(m.Sender), Receiver: protocol.UserID(m.Receiver), ID: m.Id,
-		Session: session, Device: device, Reason: reason, Size: len(m.Content), Content: m.Content,
+		Session: session, Device: device, Reason: reason, Size: len(m.Content), Content: m.Content, Traceparent: m.Traceparent,
 	})
 }
 
@@ -136,7 +155,7 @@ func (s *System) hopOfSend(kind HopKind, m *protocol.Send, session uint64, devic
 func (s *System) hopOf(kind HopKind, m *protocol.Receive, session uint64, device, reason string) {
 	s.hop(&Hop{
 		Kind: kind, Sender: protocol.UserID(m.Sender), Receiver: protocol.UserID(m.Receiver), ID: m.Id, Seq: m.Seq,
-		Session: session, Device: device, Reason: reason, Size: len(m.Content), Content: m.Content,
+		Session: session, Device: device, Reason: reason, Size: len(m.Content), Content: m.Content, Traceparent: m.Traceparent,
 	})
 }
 
@@ -144,10 +163,10 @@ func (s *System) hopOf(kind HopKind, m *protocol.Receive, session uint64, device
 // refused.
 func (s *System) refusedKept(m *protocol.Receive, why *Error) {
 	s.countRefusal(m.Receiver, why)
-	if s.traced(m.Sender, m.Receiver) {
+	if s.traced(m.Sender, m.Receiver, m.Traceparent) {
 		s.hop(&Hop{
 			Kind: HopRefused, Sender: protocol.UserID(m.Sender), Receiver: protocol.UserID(m.Receiver), ID: m.Id, Seq: m.Seq,
-			Code: why.Code, Reason: why.Reason, Size: len(m.Content), Content: m.Content,
+			Code: why.Code, Reason: why.Reason, Size: len(m.Content), Content: m.Content, Traceparent: m.Traceparent,
 		})
 	}
 }
@@ -155,24 +174,28 @@ func (s *System) refusedKept(m *protocol.Receive, why *Error) {
 // refusedSend counts, and notes for those who follow it, that a send is refused.
 func (s *System) refusedSend(m *protocol.Send, why *Error) {
 	s.countRefusal(m.Receiver, why)
-	if s.traced(m.Sender, m.Receiver) {
+	if s.traced(m.Sender, m.Receiver, m.Traceparent) {
 		s.hop(&Hop{
 			Kind: HopRefused, Sender: protocol.UserID(m.Sender), Receiver: protocol.UserID(m.Receiver), ID: m.Id,
-			Code: why.Code, Reason: why.Reason, Size: len(m.Content), Content: m.Content,
+			Code: why.Code, Reason: why.Reason, Size: len(m.Content), Content: m.Content, Traceparent: m.Traceparent,
 		})
 	}
 }
 
-// repeatedSend notes, for those who follow it, that a message has come again.
-func (s *System) repeatedSend(m *protocol.Receive) {
-	if s.traced(m.Sender, m.Receiver) {
-		s.hopOf(HopRepeated, m, 0, "", "")
+// repeatedSend notes, for those who follow it, that a message has come again, maybe as a part of
+// another trace.
+func (s *System) repeatedSend(m *protocol.Receive, again *protocol.Send) {
+	if s.traced(m.Sender, m.Receiver, again.Traceparent) {
+		s.hop(&Hop{
+			Kind: HopRepeated, Sender: protocol.UserID(m.Sender), Receiver: protocol.UserID(m.Receiver), ID: m.Id, Seq: m.Seq,
+			Size: len(m.Content), Content: m.Content, Traceparent: again.Traceparent,
+		})
 	}
 }
 
 // answered notes, for those who follow it, that the sender is told SENT.
 func (s *System) answered(m *protocol.Receive) {
-	if s.traced(m.Sender, m.Receiver) {
+	if s.traced(m.Sender, m.Receiver, m.Traceparent) {
 		s.hopOf(HopAnswered, m, 0, "", "")
 	}
 }
@@ -187,12 +210,12 @@ func (s *System) answeredAgain(m *protocol.Receive) {
 // mailHop notes, for those who follow them, a hop of the sends among mail that a shard
 // holds or has held.
 func (s *System) mailHop(kind HopKind, mail []any, reason string) {
-	if s.traces.Load() == nil {
+	if !s.tracing() {
 		return
 	}
 	for _, one := range mail {
 		msg, _ := restore(one)
-		if m, ok := msg.(*protocol.Send); ok && s.traced(m.Sender, m.Receiver) {
+		if m, ok := msg.(*protocol.Send); ok && s.traced(m.Sender, m.Receiver, m.Traceparent) {
 			s.hopOfSend(kind, m, 0, "", reason)
 		}
 	}
@@ -206,7 +229,7 @@ func (l *Link) refusedFrame(e *protocol.Error) {
 	if code == protocol.CodeTooLarge {
 		l.system.HitLimit(code, l.user, "", e.Reason)
 	}
-	if l.system.traced(string(l.user), "") {
+	if l.system.traced(string(l.user), "", "") {
 		l.system.hop(&Hop{Kind: HopRefused, Sender: l.user, ID: e.Id, Session: sessionNumber(l.pid), Code: code, Reason: e.Reason})
 	}
 }

@@ -279,7 +279,7 @@ func (k *keep) entry(user protocol.UserID) inbox.Append {
 
 // confirm tells the sender that the message is kept.
 func (k *keep) confirm(s *System) {
-	if s.traced(k.message.Sender, k.message.Receiver) {
+	if s.traced(k.message.Sender, k.message.Receiver, k.message.Traceparent) {
 		s.hopOf(HopKept, &k.message, 0, "", "")
 	}
 	if k.answer != nil {

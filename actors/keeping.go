@@ -50,12 +50,13 @@ func (u *user) send(ctx actor.Context, msg *protocol.Send) {
 	k := &keep{answer: ctx.Sender()}
 	m := &k.message
 	m.Seq, m.Id, m.Sender, m.Receiver, m.Content, m.At = u.last, msg.Id, msg.Sender, msg.Receiver, msg.Content, u.clock()
+	m.Traceparent = msg.Traceparent
 	size := inbox.Size(m)
 	u.sum += size
 	u.unseen += size
 	k.sum = u.sum
 	u.fresh = append(u.fresh, k)
-	if u.system.traced(m.Sender, m.Receiver) {
+	if u.system.traced(m.Sender, m.Receiver, m.Traceparent) {
 		u.system.hopOf(HopNumbered, m, 0, "", "")
 	}
 	if msg.Id != "" {
@@ -165,7 +166,7 @@ func (u *user) repeated(ctx actor.Context, msg *protocol.Send) bool {
 				u.repeats = make(map[sendKey][]*actor.PID)
 			}
 			u.repeats[sendKey{msg.Sender, msg.Id}] = append(u.repeats[sendKey{msg.Sender, msg.Id}], to)
-			u.system.repeatedSend(&k.message)
+			u.system.repeatedSend(&k.message, msg)
 		}
 		return true
 	}
@@ -178,7 +179,7 @@ func (u *user) repeated(ctx actor.Context, msg *protocol.Send) bool {
 	case m.Content != msg.Content:
 		u.decline(ctx, msg, ErrConflict)
 	default:
-		u.system.repeatedSend(m)
+		u.system.repeatedSend(m, msg)
 		u.system.answeredAgain(m)
 		answer(ctx, sentFor(m))
 	}

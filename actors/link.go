@@ -130,8 +130,9 @@ func (l *Link) Send() bool {
 	o := l.next
 	o.send.Sender = string(l.user)
 	l.next = l.makeNext(o.send.Receiver)
-	if l.system.traced(o.send.Sender, o.send.Receiver) {
-		l.system.hopOfSend(HopRead, &o.send, sessionNumber(l.pid), l.device, "")
+	begun := l.system.tracer != nil && l.system.begins(&o.send)
+	if l.system.traced(o.send.Sender, o.send.Receiver, o.send.Traceparent) {
+		l.system.read(&o.send, sessionNumber(l.pid), l.device, begun)
 	}
 	if o.untimed > 0 {
 		l.next.untimed = o.untimed - 1

@@ -203,7 +203,7 @@ func (s *session) deliver(msg *protocol.Receive) {
 	}
 	s.written++
 	waiting := s.conn.Write(msg)
-	if s.link.system.traced(msg.Sender, msg.Receiver) {
+	if s.link.system.traced(msg.Sender, msg.Receiver, msg.Traceparent) {
 		s.link.system.hopOf(HopWritten, msg, s.number, s.device(), "")
 	}
 	s.wrote(waiting)
@@ -211,7 +211,7 @@ func (s *session) deliver(msg *protocol.Receive) {
 
 // dropped notes that a traced message is not written.
 func (s *session) dropped(msg *protocol.Receive) {
-	if s.link.system.traced(msg.Sender, msg.Receiver) {
+	if s.link.system.traced(msg.Sender, msg.Receiver, msg.Traceparent) {
 		reason := "the session is " + s.state.String()
 		if s.state == delivering {
 			reason = "the session has had it before"

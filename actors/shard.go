@@ -190,7 +190,7 @@ func (s *shard) tend(ctx actor.Context, user protocol.UserID) {
 	}
 	s.taken++
 	s.busiest.count(e)
-	if s.system.traces.Load() != nil {
+	if s.system.tracing() {
 		s.passed(ctx, e)
 	}
 	s.forward(ctx, e)
@@ -199,7 +199,7 @@ func (s *shard) tend(ctx actor.Context, user protocol.UserID) {
 // passed notes what forward is about to do with a send, if it is traced.
 func (s *shard) passed(ctx actor.Context, e *entry) {
 	msg, ok := ctx.Message().(*protocol.Send)
-	if !ok || !s.system.traced(msg.Sender, msg.Receiver) {
+	if !ok || !s.system.traced(msg.Sender, msg.Receiver, msg.Traceparent) {
 		return
 	}
 	switch e.state {

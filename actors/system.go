@@ -26,11 +26,12 @@ type System struct {
 	workers mailbox.Workers // run all actors
 
 	// Every message reads these, and hardly anybody writes them: they share a cache line.
-	ring    atomic.Pointer[ring]               // written by the registry
-	limits  atomic.Pointer[Limits]             // written by Reload
-	watches atomic.Pointer[readers[*Watch]]    // nil: nobody watches
-	traces  atomic.Pointer[readers[*Trace]]    // nil: nobody is traced
+	ring    atomic.Pointer[ring]              // written by the registry
+	limits  atomic.Pointer[Limits]            // written by Reload
+	watches atomic.Pointer[readers[*Watch]]   // nil: nobody watches
+	traces  atomic.Pointer[readers[*Trace]]   // nil: nobody is traced
 	skipped atomic.Pointer[map[spot]struct{}] // messages that are not delivered; nil: there are none. No map in it ever changes
+	tracer  Tracer                            // constant; nil: there is none
 
 	scaling        atomic.Pointer[Scaling] // written by the registry
 	intensity      atomic.Pointer[Intensity]
@@ -83,6 +84,7 @@ func New(config Config) (*System, error) {
 		doorkeeperDone: make(chan struct{}),
 		coronerDone:    make(chan struct{}),
 		journalDone:    make(chan struct{}),
+		tracer:         config.Tracer,
 	}
 	s.intensity.Store(&config.Intensity)
 	s.limits.Store(limitsOf(&config))
@@ -204,8 +206,13 @@ func (s *System) Send(ctx context.Context, msg *protocol.Send) (*protocol.Sent, 
 		}
 		return nil, err
 	}
-	if s.traced(msg.Sender, msg.Receiver) {
-		s.hopOfSend(HopRead, msg, 0, "", "")
+	begun := false
+	if s.tracer != nil && msg.Traceparent == "" {
+		msg = &protocol.Send{Receiver: msg.Receiver, Content: msg.Content, Id: msg.Id, Sender: msg.Sender} // the caller's stays as it is
+		begun = s.begins(msg)
+	}
+	if s.traced(msg.Sender, msg.Receiver, msg.Traceparent) {
+		s.read(msg, 0, "", begun)
 	}
 	return askUser[*protocol.Sent](ctx, s, protocol.UserID(msg.Receiver), msg)
 }
@@ -224,6 +231,9 @@ func CheckSend(msg *protocol.Send) error {
 		if _, err := protocol.ParseMessageID(msg.Id); err != nil {
 			return &Error{protocol.CodeInvalidMessage, err.Error()}
 		}
+	}
+	if msg.Traceparent != "" && !protocol.IsTraceparent(msg.Traceparent) {
+		return &Error{protocol.CodeInvalidMessage, "traceparent: none; leave it out"}
 	}
 	return nil
 }

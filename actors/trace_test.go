@@ -500,11 +500,11 @@ func TestTracedIsToldFromNotTraced(t *testing.T) {
 	traces[0].Stop() // the others stay
 	for i, id := range ids {
 		want := i > 0 && i < MaxTraces
-		if s.traced(id, "x") != want || s.traced("x", id) != want || s.traced("", id) != want {
+		if s.traced(id, "x", "") != want || s.traced("x", id, "") != want || s.traced("", id, "") != want {
 			t.Errorf("%s: want %v", id, want)
 		}
 	}
-	if s.traced("", "") {
+	if s.traced("", "", "") {
 		t.Error("nobody is traced")
 	}
 }

@@ -62,7 +62,7 @@ func (u *user) skip(a *attachment, m *protocol.Receive) bool {
 	}
 	u.root().Send(a.session, &gapped{protocol.Gap{First: m.Seq, Last: m.Seq}, goneByPoison})
 	a.sent = m.Seq
-	if u.system.traced(m.Sender, m.Receiver) {
+	if u.system.traced(m.Sender, m.Receiver, m.Traceparent) {
 		u.system.hopOf(HopDropped, m, sessionNumber(a.session), a.device, goneByPoison)
 	}
 	return true

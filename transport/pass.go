@@ -87,7 +87,10 @@ func (s *socket) send(m *protocol.Send, v1 bool) (more bool) {
 	if !s.sends {
 		s.sends = true
 		next := s.link.Next()
-		next.Receiver, next.Content, next.Id = m.Receiver, m.Content, m.Id
+		next.Receiver, next.Content, next.Id, next.Traceparent = m.Receiver, m.Content, m.Id, m.Traceparent
+	}
+	if !v1 {
+		s.link.Next().Traceparent = "" // the seed had no such field
 	}
 	return s.link.Send()
 }
