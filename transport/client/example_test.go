@@ -7,6 +7,9 @@ import (
 	"net"
 	"time"
 
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
 	"callboard/actors"
 	"callboard/actors/inbox/memory"
 	"callboard/transport"
@@ -142,6 +145,42 @@ func ExampleWithID() {
 	// message 1
 	// message 1
 	// refused: conflict
+}
+
+// A program that traces with OpenTelemetry says in which span it sends, and goes on in the
+// sender's trace with what it receives. This package does not need OpenTelemetry for it.
+func ExampleWithTraceparent() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	address, stop := start(ctx)
+	defer stop()
+	c, err := client.Dial(ctx, address, "1", client.Config{Device: "laptop"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = c.Close(ctx) }()
+
+	// The span that tracer.Start would have begun.
+	inSpan := trace.ContextWithSpanContext(ctx, trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled,
+	}))
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(inSpan, carrier)
+	if _, err := c.Send(inSpan, "1", "hello", client.WithTraceparent(carrier["traceparent"])); err != nil {
+		fmt.Println(err)
+	}
+
+	for m, err := range c.Messages(ctx) {
+		if err != nil {
+			break
+		}
+		carrier := propagation.MapCarrier{"traceparent": m.Traceparent}
+		below := propagation.TraceContext{}.Extract(ctx, carrier) // for tracer.Start
+		fmt.Println("in trace", trace.SpanContextFromContext(below).TraceID())
+		break
+	}
+	// Output: in trace 01000000000000000000000000000000
 }
 
 // start stands for 'callboard serve'.

@@ -17,6 +17,10 @@ type Message struct {
 	Content  string
 	At       time.Time // When the service took it, to the millisecond.
 
+	// Traceparent is the span that it was sent in (see WithTraceparent), or the first of a trace
+	// that the service has begun with it; mostly empty.
+	Traceparent string
+
 	client *Client
 	age    uint64
 }
@@ -24,7 +28,7 @@ type Message struct {
 func newMessage(m *protocol.Receive, epoch uint32, age uint64) *Message {
 	return &Message{
 		Seq: m.Seq, Epoch: epoch, ID: m.Id, Sender: protocol.UserID(m.Sender), Receiver: protocol.UserID(m.Receiver),
-		Content: m.Content, At: time.UnixMilli(m.At), age: age,
+		Content: m.Content, At: time.UnixMilli(m.At), Traceparent: m.Traceparent, age: age,
 	}
 }
 

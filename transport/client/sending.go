@@ -60,6 +60,17 @@ type SendOption func(*protocol.Send)
 // other Client gives.
 func WithID(id string) SendOption { return func(m *protocol.Send) { m.Id = id } }
 
+// WithTraceparent says in which span a message is sent, as W3C Trace Context writes it in the
+// header of that name: the receiver's Message.Traceparent is the same, also if it comes much
+// later. What is none is left out, as W3C has it, and the message is sent all the same.
+func WithTraceparent(traceparent string) SendOption {
+	return func(m *protocol.Send) {
+		if protocol.IsTraceparent(traceparent) {
+			m.Traceparent = traceparent
+		}
+	}
+}
+
 // A SendError says why there is no Receipt for a message.
 type SendError struct {
 	ID string // The message's.
