@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -44,8 +43,8 @@ func openAdmin(ctx context.Context, c *config.Config) (net.Listener, error) {
 }
 
 // serveAdmin serves operators until the function is called that it returns.
-func serveAdmin(ctx context.Context, r *reloader, system *actors.System, users *transport.Server, inboxes store, listener net.Listener, secure *tls.Config) (end func(), err error) {
-	if listener == nil {
+func serveAdmin(ctx context.Context, r *reloader, system *actors.System, users *transport.Server, o *opened) (end func(), err error) {
+	if o.admins == nil {
 		return func() {}, nil
 	}
 	c, logger := &r.loaded.Load().Config, r.log
@@ -62,19 +61,19 @@ func serveAdmin(ctx context.Context, r *reloader, system *actors.System, users *
 	own := admin.NewToken(adminTokenName, admin.Admin, secret)
 	access := accessOf(c, own)
 	server, err := admin.New(system, admin.Config{
-		Tokens: access.Tokens, Certificates: access.Certificates, TLS: secure,
+		Tokens: access.Tokens, Certificates: access.Certificates, TLS: o.certificates.admins,
 		Users: users, OpenMetrics: c.Admin.MetricsOpen, Version: buildVersion().String(),
-		Settings: r.settings, Backup: backupOf(c, inboxes), Log: logger,
+		Settings: r.settings, Backup: backupOf(c, o.inboxes), Traces: o.traces.metrics(), Log: logger,
 	})
 	if err != nil {
 		return nil, err
 	}
 	r.part(func(c *config.Config) error { return server.Reload(accessOf(c, own)) })
-	logger.Info("serving operators", slog.String("address", listener.Addr().String()), slog.String("token_file", path))
+	logger.Info("serving operators", slog.String("address", o.admins.Addr().String()), slog.String("token_file", path))
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var done sync.WaitGroup
 	done.Go(func() {
-		if err := server.Serve(serving, listener); err != nil { // users are served all the same
+		if err := server.Serve(serving, o.admins); err != nil { // users are served all the same
 			logger.Error("admin API ended", slog.Any("error", err))
 		}
 	})

@@ -93,34 +93,52 @@ func serve(ctx context.Context, from config.Sources) error {
 	if err != nil {
 		return err
 	}
-	err = serveUsers(ctx, r, hangups, certificates, verifier, listener, admins, inboxes)
-	return errors.Join(err, closeStore(inboxes))
+	o := &opened{listener: listener, admins: admins, certificates: certificates, verifier: verifier, inboxes: inboxes}
+	return errors.Join(o.serve(ctx, r, hangups), closeStore(inboxes))
 }
 
-// serveUsers serves what comes to the listeners; verifier and admins may be nil.
-func serveUsers(ctx context.Context, r *reloader, hangups *hangups, certificates *certificates, verifier *identity.Verifier, listener, admins net.Listener, inboxes store) error {
+// opened is what a service has opened to serve with; verifier and admins may be nil.
+type opened struct {
+	listener, admins net.Listener
+	certificates     *certificates
+	verifier         *identity.Verifier
+	inboxes          store
+	traces           *traces
+}
+
+// serve serves what comes to the listeners, with the traces of messages recorded or not.
+func (o *opened) serve(ctx context.Context, r *reloader, hangups *hangups) error {
+	traces, err := startTraces(ctx, r)
+	if err != nil {
+		return err
+	}
+	o.traces = traces
+	return errors.Join(o.serveUsers(ctx, r, hangups), traces.end())
+}
+
+func (o *opened) serveUsers(ctx context.Context, r *reloader, hangups *hangups) error {
 	c, logger := &r.loaded.Load().Config, r.log
 	shards, auto, err := shardsOf(c)
 	if err != nil {
 		return err
 	}
 	system, err := actors.New(actors.Config{
-		Store: inboxes, Shards: shards, AutoScale: auto, KeepShards: keepShards(c), MaxInboxEntries: c.Inbox.Entries, MaxInboxBytes: c.Inbox.Bytes,
+		Store: o.inboxes, Shards: shards, AutoScale: auto, KeepShards: keepShards(c), MaxInboxEntries: c.Inbox.Entries, MaxInboxBytes: c.Inbox.Bytes,
 		ForgetDevicesAfter: c.Retention.Age, StuckAfter: c.Supervision.StuckAfter, MaxDeadletters: c.Supervision.Deadletters.Messages,
-		MaxDeadletterBytes: c.Supervision.Deadletters.Bytes, Intensity: intensityOf(c), Log: logger,
+		MaxDeadletterBytes: c.Supervision.Deadletters.Bytes, Intensity: intensityOf(c), Tracer: o.traces.forActors(), Log: logger,
 	})
 	if err != nil {
 		return err
 	}
 	server, err := transport.New(system, transport.Config{
-		MaxConnections: c.MaxConnections, AllowOrigins: c.AllowOrigins, TLS: certificates.users, Log: logger,
-		Identity: verifier, TokenGrace: c.Identity.Grace, TokenInQuery: c.Identity.QueryToken,
+		MaxConnections: c.MaxConnections, AllowOrigins: c.AllowOrigins, TLS: o.certificates.users, Log: logger,
+		Identity: o.verifier, TokenGrace: c.Identity.Grace, TokenInQuery: c.Identity.QueryToken,
 	})
 	if err != nil {
 		return errors.Join(err, stopSystem(system))
 	}
-	r.reloads(system, server, inboxes)
-	endAdmin, err := serveAdmin(ctx, r, system, server, inboxes, admins, certificates.admins)
+	r.reloads(system, server, o.inboxes)
+	endAdmin, err := serveAdmin(ctx, r, system, server, o)
 	if err != nil {
 		return errors.Join(err, stopSystem(system))
 	}
@@ -128,12 +146,12 @@ func serveUsers(ctx context.Context, r *reloader, hangups *hangups, certificates
 		logger.Warn("environment", slog.String("problem", warning))
 	}
 	sayIdentity(c, logger)
-	endIdentity := runIdentity(ctx, r, verifier, server)
+	endIdentity := runIdentity(ctx, r, o.verifier, server)
 	endReload := hangups.each(r.reload)
-	logger.Info("serving", slog.String("address", listener.Addr().String()), slog.String("store", c.Store.Kind), slog.Bool("tls", c.TLS.Cert != ""), slog.Bool("tokens", verifier != nil),
+	logger.Info("serving", slog.String("address", o.listener.Addr().String()), slog.String("store", c.Store.Kind), slog.Bool("tls", c.TLS.Cert != ""), slog.Bool("tokens", o.verifier != nil),
 		slog.String("version", buildVersion().String()))
 	go paceCollector(ctx) // ends with the context
-	err = server.Serve(ctx, listener, c.Drain)
+	err = server.Serve(ctx, o.listener, c.Drain)
 	endReload()
 	endIdentity()
 	endAdmin() // it has shown the drain

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"callboard/transport"
+	"callboard/transport/otlp"
 )
 
 // Config says who may call and what a call may cost. Zero values take the default.
@@ -25,6 +26,9 @@ type Config struct {
 
 	// Users is the server of the users' connections, for /metrics; nil if there is none.
 	Users *transport.Server
+
+	// Traces says what has become of spans, for /metrics; nil if none are recorded.
+	Traces func() otlp.Metrics
 
 	// OpenMetrics has /metrics answer without a token.
 	OpenMetrics bool

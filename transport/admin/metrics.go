@@ -16,6 +16,7 @@ import (
 
 	"callboard/actors"
 	"callboard/protocol"
+	"callboard/transport/otlp"
 )
 
 // metricsPath is where Prometheus scrapes.
@@ -96,6 +97,8 @@ var (
 	descConnections = describe("connections", "WebSocket connections.")
 	descPending     = describe("connections_pending", "TCP connections that are no WebSocket yet.")
 	descHandshakes  = describe("handshakes_total", "WebSocket handshakes, by result: upgraded, or the code of the refusal.", "result")
+	descSpans       = describe("trace_spans_total", "Spans, by result: exported, failed where the collector refused them or was not there, dropped where it was too slow.", "result")
+	descHops        = describe("trace_hops_dropped_total", "Hops of messages that were not recorded, for there were more than tracing.rate has room for.")
 	descReceived    = describe("received_bytes_total", "Bytes read from WebSocket connections.")
 	descSent        = describe("sent_bytes_total", "Bytes written to WebSocket connections, their handshakes' answers included.")
 )
@@ -116,6 +119,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		out.counter(descReceived, t.BytesIn)
 		out.counter(descSent, t.BytesOut)
 	}
+	out.traces(c.server.config.Traces)
 	out.words(descLimits, m.Limits)
 	out.node(m)
 	out.messages(m)
@@ -171,6 +175,18 @@ func (o output) messages(m *actors.Metrics) {
 	o.histogram(descAcks, &m.Acks, timeExponents)
 	o.histogram(descCommits, &m.Commits, timeExponents)
 	o.histogram(descBatches, &m.Batches, sizeExponents)
+}
+
+// traces is what has become of spans; read is nil if none are recorded.
+func (o output) traces(read func() otlp.Metrics) {
+	var t otlp.Metrics
+	if read != nil {
+		t = read()
+	}
+	o.counter(descSpans, t.Exported, "exported")
+	o.counter(descSpans, t.Failed, "failed")
+	o.counter(descSpans, t.Dropped, "dropped")
+	o.counter(descHops, t.Hops)
 }
 
 func (o output) gauge(d *prometheus.Desc, value float64, labels ...string) {

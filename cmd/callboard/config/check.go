@@ -20,6 +20,8 @@ var checks = map[string]func(text string) error{
 	"sha256":          checkSHA256,
 	"shards":          checkShards,
 	"keys":            func(text string) error { return unlessEmpty(text, checkKeys) },
+	"collector":       func(text string) error { return unlessEmpty(text, checkCollector) },
+	"header":          checkHeader,
 }
 
 func unlessEmpty(text string, check func(string) error) error {
@@ -118,6 +120,9 @@ func (l *Loaded) check() (faults FaultError) {
 	}
 	if c.Store.Kind == "pebble" && c.Data == "" {
 		bad("data", "is empty: give the directory to keep inboxes in")
+	}
+	if c.Tracing.Endpoint != "" && len(c.Tracing.Headers) > 0 && !c.Insecure && inClear(c.Tracing.Endpoint) {
+		bad("tracing.headers", "would go over the network in clear; give a tracing.endpoint with https, or one on 127.0.0.1, or give --insecure")
 	}
 	seen := make(map[string]bool)
 	for i, t := range c.Admin.Tokens {

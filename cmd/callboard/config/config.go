@@ -37,6 +37,7 @@ type Config struct {
 	Retention Retention `koanf:"retention"`
 	Admin     Admin     `koanf:"admin"`
 	Log       Log       `koanf:"log"`
+	Tracing   Tracing   `koanf:"tracing"`
 }
 
 // What Config.Shards may be besides a number.
@@ -144,4 +145,16 @@ type Role struct {
 type Log struct {
 	Level  string `koanf:"level" default:"info" one:"debug info warn error" reload:"yes" help:"least level that is logged"`
 	Format string `koanf:"format" default:"text" one:"text json" help:"form of the log"`
+}
+
+// Tracing is what is recorded of the traces that messages belong to, and where it goes.
+type Tracing struct {
+	Endpoint string        `koanf:"endpoint" default:"" check:"collector" help:"URL of a collector that takes OTLP over HTTP, like http://127.0.0.1:4318; without a path it is that of OTLP, /v1/traces. Empty for no traces"`
+	Sample   float64       `koanf:"sample" default:"0.01" min:"0" max:"1" reload:"yes" help:"share of the messages without a traceparent that a trace is begun with; one that comes with a sampled traceparent is recorded in any case"`
+	Rate     int           `koanf:"rate" default:"100" unit:"messages a second" min:"1" max:"1000000" reload:"yes" help:"how many messages are recorded at most, whoever has begun their traces"`
+	Users    bool          `koanf:"users" default:"false" reload:"yes" help:"put the ids of sender and receiver into the spans, the device's name, and the words of refusals, which may name users"`
+	Headers  []string      `koanf:"headers" default:"[]" max:"32" check:"header" secret:"yes" help:"headers of each request to the collector, each like name=value"`
+	CA       string        `koanf:"ca" default:"" help:"PEM file of the authorities that the collector's certificate is checked against; empty for those of the system"`
+	Service  string        `koanf:"service" default:"callboard" check:"name" help:"name of this service in the traces"`
+	Timeout  time.Duration `koanf:"timeout" default:"5s" min:"10ms" max:"1m" help:"how long one export may take with its repetitions, and how long the end of the service waits for the last ones"`
 }

@@ -21,7 +21,8 @@ import (
 var samples = map[string]string{
 	"address": "127.0.0.1:7", "address or none": "127.0.0.1:7", "origin": "https://a.example.org",
 	"name": "vera", "sha256": strings.Repeat("ab", 32), "shards": "7",
-	"keys": "https://a.example.org/keys",
+	"keys":      "https://a.example.org/keys",
+	"collector": "http://127.0.0.1:431", "header": "name=value",
 }
 
 // needs are the settings that one cannot be given without.
@@ -73,7 +74,11 @@ func another(t *testing.T, s *Setting, n int) string {
 		}
 		return strconv.Itoa(value + n + 1)
 	case s.kind.Kind() == reflect.Float64:
-		return s.Max + s.Min // one of them, or both are not a number and the test says so
+		value, err := strconv.ParseFloat(s.Default, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strconv.FormatFloat(value*float64(n+2), 'g', -1, 64)
 	}
 	return "x" + strconv.Itoa(n)
 }
