@@ -77,7 +77,7 @@ func (w *world) goesOn() {
 	}
 	other := w.tryV1("other", &protocol.Connect{Device: "phone"})
 	time.Sleep(2 * time.Second)
-	for _, p := range append(peers, other) {
+	for _, p := range slices.Concat(peers, []*peer{other}) {
 		p.welcome()
 	}
 	sent := 0

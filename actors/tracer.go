@@ -21,7 +21,7 @@ type Tracer interface {
 // tracing is whether anybody may follow a message at all.
 func (s *System) tracing() bool { return s.tracer != nil || s.traces.Load() != nil }
 
-// begins begins a trace with a message that has none, if it is to be. There is a tracer.
+// begins starts a trace with a message that has none, if it is to be. There is a tracer.
 func (s *System) begins(m *protocol.Send) (begun bool) {
 	if m.Traceparent != "" {
 		return false

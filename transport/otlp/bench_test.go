@@ -55,7 +55,12 @@ func relay(b *testing.B, off bool, parent string, live otlp.Live) {
 		ctx, cancel := context.WithCancel(b.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- tracer.Run(ctx) }()
-		defer func() { cancel(); <-ended }()
+		defer func() {
+			cancel()
+			if err := <-ended; err != nil {
+				b.Error(err)
+			}
+		}()
 		config.Tracer = tracer
 	}
 	system, err := actors.New(config)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -77,9 +78,7 @@ func (c *collector) post(ctx context.Context, body []byte) (rejected uint64, err
 	if err != nil {
 		return 0, fmt.Errorf("making a request: %w", err)
 	}
-	for name, values := range c.config.Headers {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, c.config.Headers)
 	request.Header.Set("Content-Type", "application/x-protobuf")
 	request.Header.Set("User-Agent", "callboard/"+c.config.Version)
 	response, err := c.http.Do(request)

@@ -61,7 +61,7 @@ func (c Config) complete() (Config, error) {
 	}
 	u, err := url.Parse(c.Endpoint)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return c, errors.New("Endpoint: give a URL, like http://127.0.0.1:4318")
+		return c, errors.New("otlp: Endpoint: give a URL, like http://127.0.0.1:4318")
 	}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = tracesPath
@@ -73,9 +73,9 @@ func (c Config) complete() (Config, error) {
 func (l Live) validate() error {
 	switch {
 	case !(l.Sample >= 0 && l.Sample <= 1):
-		return fmt.Errorf("Sample is %v: give 0 to 1", l.Sample)
+		return fmt.Errorf("otlp: Sample is %v: give 0 to 1", l.Sample)
 	case l.Rate < 1:
-		return fmt.Errorf("Rate is %d: give at least 1", l.Rate)
+		return fmt.Errorf("otlp: Rate is %d: give at least 1", l.Rate)
 	}
 	return nil
 }

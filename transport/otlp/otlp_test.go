@@ -28,14 +28,14 @@ func run(t *testing.T, config otlp.Config) (tracer *otlp.Tracer, end func()) {
 	if config.Rate == 0 {
 		config.Rate = 1000
 	}
-	tracer, err := otlp.New(config)
+	made, err := otlp.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- tracer.Run(ctx) }()
-	return tracer, func() {
+	go func() { ended <- made.Run(ctx) }()
+	return made, func() {
 		t.Helper()
 		cancel()
 		select {

@@ -27,7 +27,7 @@ func tracedEntry(user protocol.UserID, seq, sum uint64, id, content string) inbo
 func versionIn(t *testing.T, dir string, user protocol.UserID, seq uint64) (layout, entry uint64) {
 	t.Helper()
 	db := rawOpen(t, dir)
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	value, closer, err := db.Get([]byte("\x00v"))
 	if err != nil {
 		t.Fatal(err)

@@ -147,7 +147,7 @@ func (l *looker) turn(ctx context.Context, look *Look) (turn, error) {
 	to := l.mark()
 	cancel()
 	looking.Wait()
-	if err = errors.Join(err, l.fails); err != nil {
+	if err := errors.Join(err, l.fails); err != nil {
 		return turn{}, err
 	}
 	t := turn{look: look, rate: float64(to.received-from.received) / to.at.Sub(from.at).Seconds()}

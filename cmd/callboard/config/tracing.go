@@ -13,7 +13,7 @@ import (
 // that hardly anybody means to give.
 var (
 	headerName  = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
-	headerValue = regexp.MustCompile(`^[!-~]([ -~]*[!-~])?$`)
+	headerValue = regexp.MustCompile(`^[[:graph:]]([[:print:]]*[[:graph:]])?$`)
 )
 
 func checkCollector(text string) error {
@@ -29,7 +29,7 @@ func checkHeader(text string) error {
 	name, value, found := strings.Cut(text, "=")
 	switch {
 	case !found || !headerName.MatchString(name):
-		return errors.New("is no header: give it as name=value, like authorization=Bearer ...")
+		return errors.New("is no header: give it as name=value, like authorization=Bearer TOKEN")
 	case !headerValue.MatchString(value):
 		return fmt.Errorf("is no value for the header %s: give one of printable ASCII, without spaces around it", name)
 	}
