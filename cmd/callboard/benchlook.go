@@ -35,7 +35,7 @@ median of --rounds.`,
 			if err != nil {
 				return err
 			}
-			pages, err := caller.pages()
+			pages, err := caller.pages() //nolint:bodyclose // it is no response yet
 			if err != nil {
 				return err
 			}
