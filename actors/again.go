@@ -30,7 +30,7 @@ func mustBeDone(message any) bool {
 	case *sweepBlocks: // to the doorkeeper
 	case *prepare, *prepareMore, *turn, *settle, *claim, *absent, *handover, *remember, *inherit: // to a shard, as those that follow
 	case *quiet, *leave, *stay, *sweep, *fenced, *unpark, *detach, *ack, *sessionClosed, *wasSetAside, *forgetCrashes, *wrappedUp:
-	case *attach, *overdue:
+	case *attach, *overdue, *end:
 	default:
 		return false
 	}

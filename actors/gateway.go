@@ -34,8 +34,9 @@ type gateway struct {
 	next   *session // handed to props
 	ticker *time.Timer
 
+	ending    bool // and with it all sessions
 	draining  bool
-	ending    bool         // a drain has begun, and its end has not been told
+	untold    bool         // a drain has begun, and its end has not been told
 	drainFrom []*actor.PID // still to be closed
 	drainStep int          // sessions for each step
 	drainEach time.Duration
@@ -64,7 +65,6 @@ func (g *gateway) Receive(ctx actor.Context) {
 	case *actor.Started:
 		g.tick(ctx)
 	case *actor.Stopping:
-		g.draining = true
 		g.ticker.Stop()
 	case *actor.Stopped:
 		close(g.system.gatewayDone)
@@ -88,6 +88,8 @@ func (g *gateway) Receive(ctx actor.Context) {
 		g.beat(ctx)
 	case *drainNext:
 		g.closeSome(ctx)
+	case *end:
+		g.end(ctx)
 
 	case *overdue:
 		g.Receive(replayed{ctx, msg.mail, msg.times})
@@ -106,7 +108,7 @@ func (g *gateway) open(ctx actor.Context, msg *open) {
 	g.last++
 	g.next = msg.session
 	g.next.number = g.last
-	pid, err := ctx.SpawnNamed(g.props, strconv.FormatUint(g.last, 10))
+	pid, err := spawnOfMany(ctx, g.props, strconv.FormatUint(g.last, 10))
 	g.next = nil
 	if err != nil {
 		link.settle(ErrInternal)
@@ -128,6 +130,25 @@ func (g *gateway) terminated(ctx actor.Context) {
 	g.count--
 	g.system.counts.ended.Add(1)
 	g.finishDrain(ctx)
+	g.endLast(ctx)
+}
+
+// end stops all sessions, and the gateway when they have.
+func (g *gateway) end(ctx actor.Context) {
+	g.draining, g.ending = true, true
+	g.ticker.Stop()
+	for _, slot := range g.slots {
+		for _, session := range slot {
+			ctx.Stop(session)
+		}
+	}
+	g.endLast(ctx)
+}
+
+func (g *gateway) endLast(ctx actor.Context) {
+	if g.ending && g.count == 0 {
+		ctx.Stop(ctx.Self())
+	}
 }
 
 func (g *gateway) beat(ctx actor.Context) {
@@ -150,7 +171,7 @@ func (g *gateway) drain(ctx actor.Context, msg *drain) {
 	}
 	if !g.draining {
 		g.draining = true
-		g.ending = true
+		g.untold = true
 		g.tell(DrainBegun, fmt.Sprintf("%d sessions are closed over %s", g.count, msg.over))
 		for _, slot := range g.slots {
 			for _, session := range slot {
@@ -185,8 +206,8 @@ func (g *gateway) finishDrain(ctx actor.Context) {
 	if !g.draining || g.count > 0 {
 		return
 	}
-	if g.ending {
-		g.ending = false
+	if g.untold {
+		g.untold = false
 		g.tell(DrainEnded, "no session is left")
 	}
 	for _, waits := range g.drainers {

@@ -276,6 +276,10 @@ type (
 	movesDue struct{}
 )
 
+// end, to the gateway, the registry and the shards, is the last message: stop, when all below
+// have stopped.
+type end struct{}
+
 // Answers to those who ask from outside.
 type (
 	closed  struct{ sessions int }
@@ -290,6 +294,7 @@ var (
 	msgHeartbeat    = &heartbeat{}
 	msgBeat         = &beat{}
 	msgDrainNext    = &drainNext{}
+	msgEnd          = &end{}
 	msgSweep        = &sweep{}
 	msgRest         = &rest{}
 	msgMayLeave     = &mayLeave{}

@@ -59,6 +59,8 @@ func (s *shard) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, ch
 
 // terminated goes on where the end of a user's actor leaves its entry.
 func (s *shard) terminated(ctx actor.Context, msg *actor.Terminated) {
+	s.actors--
+	s.endLast(ctx)
 	e := s.users[userOf(msg.Who)]
 	if e == nil || !e.pid.Equal(msg.Who) {
 		return

@@ -17,6 +17,8 @@ type registry struct {
 	scales  uint64     // how often it has: no two shards have one name
 	halting bool       // nobody is to move any more
 	halters []*actor.PID
+	running int  // shards
+	ending  bool // and with it all shards
 
 	pilot    pilot       // decides on the number, if that is left to it (pilot.go)
 	weighing *weighing   // a look that is under way
@@ -48,6 +50,8 @@ func (r *registry) Receive(ctx actor.Context) {
 		r.halt(ctx)
 	case *nextStep:
 		r.step(ctx)
+	case *end:
+		r.end(ctx)
 	case *weigh:
 		r.weigh(ctx)
 
@@ -95,5 +99,18 @@ func (r *registry) spawn(ctx actor.Context, number, shards int) road {
 	if err != nil {
 		panic("two shards of one name: " + err.Error())
 	}
+	r.running++
 	return road{pid, shard.box}
+}
+
+// end ends all shards, and the registry when they have ended.
+func (r *registry) end(ctx actor.Context) {
+	r.ending = true
+	shards := r.shards
+	if r.scaling != nil {
+		shards = r.scaling.all
+	}
+	for _, road := range shards {
+		ctx.Send(road.pid, msgEnd)
+	}
 }

@@ -160,7 +160,7 @@ func (r *registry) settled(ctx actor.Context, msg *shardSettled) {
 	s.waits = len(given)
 	for _, road := range given {
 		road.box.Seal()
-		ctx.Poison(road.pid) // behind what it has been asked
+		ctx.Send(road.pid, msgEnd) // behind what it has been asked
 	}
 	if s.waits == 0 {
 		r.scaled(ctx)
@@ -171,6 +171,9 @@ func (r *registry) settled(ctx actor.Context, msg *shardSettled) {
 func (r *registry) shardEnded(ctx actor.Context, _ *actor.Terminated) {
 	if r.scaling != nil && r.scaling.state.Phase == Ending && r.answered() {
 		r.scaled(ctx)
+	}
+	if r.running--; r.ending && r.running == 0 {
+		ctx.Stop(ctx.Self())
 	}
 }
 

@@ -49,7 +49,9 @@ type shard struct {
 	tries uint8 // of the message at hand, after a panic
 	owed  int   // messages that are put off, after panics
 
+	actors   int                 // of users, with those that are about to end
 	stopping bool                // starts nobody any more
+	ending   bool                // and ends when all users' actors have
 	wrapping map[*entry]struct{} // users that have been asked to wrap up and have not answered
 	wrapper  *actor.PID          // who waits for them
 }
@@ -94,9 +96,7 @@ func (s *shard) handle(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
 		s.self = ctx.Self()
-	case *actor.Stopped:
-	case *actor.Stopping:
-		s.stop()
+	case *actor.Stopping, *actor.Stopped:
 	case *actor.Terminated:
 		s.terminated(ctx, msg)
 
@@ -154,6 +154,8 @@ func (s *shard) handle(ctx actor.Context) {
 		s.wrappedUp(ctx, s.users[msg.user])
 	case *overdue:
 		s.overdue(ctx, msg)
+	case *end:
+		s.end(ctx)
 
 	default:
 		s.rescale(ctx)
@@ -373,10 +375,11 @@ func (s *shard) start(ctx actor.Context, e *entry) {
 		id: e.id, system: s.system, home: ctx.Self(), lane: uint8(s.number), awaited: slices.Clone(e.sessions), untimed: untilSample(),
 	}
 	s.next.box.Init(s.next)
-	pid, err := ctx.SpawnNamed(s.props, string(e.id)+"."+strconv.FormatUint(s.epoch, 36))
+	pid, err := spawnOfMany(ctx, s.props, string(e.id)+"."+strconv.FormatUint(s.epoch, 36))
 	if err != nil {
 		panic(fmt.Sprintf("shard %d: user %s has a name that was given before: %v", s.number, e.id, err))
 	}
+	s.actors++
 	e.pid, e.actor, e.state = pid, s.next, active
 	s.next = nil
 	for _, session := range e.sessions {

@@ -272,17 +272,25 @@ func (s *System) Drain(ctx context.Context, over time.Duration) error {
 // Stop ends all actors, sockets first, and returns when all have ended or the
 // context is done. The System is of no use afterwards.
 func (s *System) Stop(ctx context.Context) error {
+	pill := new(actor.PoisonPill)
 	for _, part := range []struct {
 		pid  *actor.PID
+		last any // behind what it has been sent
 		done chan struct{}
-	}{{s.gateway, s.gatewayDone}, {s.registry, s.registryDone}, {s.doorkeeper, s.doorkeeperDone}, {s.coroner, s.coronerDone}, {s.journal, s.journalDone}} {
+	}{
+		{s.gateway, msgEnd, s.gatewayDone},
+		{s.registry, msgEnd, s.registryDone},
+		{s.doorkeeper, pill, s.doorkeeperDone},
+		{s.coroner, pill, s.coronerDone},
+		{s.journal, pill, s.journalDone},
+	} {
 		if part.pid == nil {
 			continue
 		}
 		if part.pid == s.registry {
 			s.wrapUp(ctx)
 		}
-		s.root.Poison(part.pid) // behind what it has been sent
+		s.root.Send(part.pid, part.last)
 		select {
 		case <-part.done:
 		case <-ctx.Done():
@@ -353,7 +361,7 @@ func (s *System) faultIn(name string, message any) {
 		return
 	}
 	switch message.(type) {
-	case actor.AutoReceiveMessage, actor.SystemMessage:
+	case actor.AutoReceiveMessage, actor.SystemMessage, *end:
 	default:
 		s.config.hooks.fault(name, message)
 	}

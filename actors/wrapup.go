@@ -25,16 +25,29 @@ func (s *shard) wrappedUp(ctx actor.Context, e *entry) {
 	}
 }
 
-func (s *shard) stop() {
-	s.stopping = true
+// end stops the actors of all users, and the shard when they have ended. It may come twice.
+func (s *shard) end(ctx actor.Context) {
+	s.stopping, s.ending = true, true
 	if s.ticker != nil {
 		s.ticker.Stop()
 	}
 	if s.forgetting != nil {
 		s.forgetting.Stop()
 	}
+	for _, e := range s.users {
+		if e.state == active || e.state == leaving || e.state == departing {
+			ctx.Stop(e.pid)
+		}
+	}
 	s.system.counts.users.Add(-int64(len(s.users)))
 	s.rests(-s.parked)
 	clear(s.users)
 	s.order.Clear(false)
+	s.endLast(ctx)
+}
+
+func (s *shard) endLast(ctx actor.Context) {
+	if s.ending && s.actors == 0 {
+		ctx.Stop(ctx.Self())
+	}
 }
