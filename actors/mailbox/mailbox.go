@@ -20,12 +20,15 @@ type Owner interface {
 }
 
 // Mailbox is an [actor.Mailbox]. Use [New], or embed it and call [Mailbox.Init].
+//
+// Every session and every user has one, so each of its bytes is there twice for a user who is
+// connected: TestMailboxIsSmall.
 type Mailbox struct {
 	mu        sync.Mutex
-	posted    queue // guarded by mu
-	system    []any // guarded by mu
-	running   bool  // guarded by mu: a run is scheduled or under way
-	suspended bool  // guarded by mu
+	posted    queue  // guarded by mu
+	system    orders // guarded by mu
+	running   bool   // guarded by mu: a run is scheduled or under way
+	suspended bool   // guarded by mu
 
 	urgent atomic.Bool  // a system message waits: read between two messages without the lock
 	batch  atomic.Int32 // size of the batch at hand, for UserMessageCount
@@ -46,6 +49,9 @@ func New(owner Owner) *Mailbox {
 
 // Init sets the owner of an embedded mailbox. Call it before the actor is spawned.
 func (m *Mailbox) Init(owner Owner) { m.owner = owner }
+
+// Owner is what Init or New was given.
+func (m *Mailbox) Owner() Owner { return m.owner }
 
 // PostUserMessage puts a message behind all that was posted before. Any
 // goroutine may call it; it never waits for the actor.
@@ -71,7 +77,7 @@ func (m *Mailbox) post(message any) {
 // a child, …) before all user messages that are not yet being handled.
 func (m *Mailbox) PostSystemMessage(message any) {
 	m.mu.Lock()
-	m.system = append(m.system, message)
+	m.system.push(message)
 	m.urgent.Store(true)
 	wake := !m.running
 	m.running = true
@@ -182,7 +188,7 @@ func (m *Mailbox) rest() (more bool) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.system) > 0 || (!m.suspended && m.posted.n > 0) {
+	if m.system.last != nil || (!m.suspended && m.posted.n > 0) {
 		return true
 	}
 	m.running = false
@@ -192,10 +198,8 @@ func (m *Mailbox) rest() (more bool) {
 func (m *Mailbox) nextSystem() any {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	msg := m.system[0]
-	m.system = m.system[1:]
-	if len(m.system) == 0 {
-		m.system = nil // an actor at rest keeps no buffer
+	msg := m.system.pop()
+	if m.system.last == nil {
 		m.urgent.Store(false)
 	}
 	return msg
