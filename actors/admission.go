@@ -64,7 +64,7 @@ func (s *session) overdue() bool {
 // renewed tells the peer that its new token counts.
 func (s *session) renewed() {
 	if s.state == delivering {
-		s.wrote(s.conn.Write(&protocol.Connect{User: string(s.link.user), Device: s.hello.GetDevice(), Session: s.name()}))
+		s.wrote(s.conn.Write(&protocol.Connect{User: string(s.link.user), Device: s.device(), Session: s.name()}))
 	}
 	s.link.give()
 }
@@ -84,7 +84,7 @@ func (g *gateway) closeTokens(ctx actor.Context, msg *closeTokens) {
 	found := 0
 	g.order.Ascend(func(s *session) bool {
 		if token := s.link.token.Load(); token != 0 && msg.revoked(token) {
-			ctx.Send(g.slots[s.number%beatSlots][s.number], closeUnauthorized)
+			ctx.Send(g.beats.of(s), closeUnauthorized)
 			found++
 		}
 		return true

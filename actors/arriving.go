@@ -19,7 +19,7 @@ func (s *shard) find(ctx actor.Context, user protocol.UserID) (e *entry, here bo
 	case e != nil && e.state != arriving:
 		return e, true
 	case e != nil:
-		e.held = append(e.held, mailOf(ctx))
+		e.held.add(mailOf(ctx))
 		return nil, false
 	case s.moving == nil:
 		return nil, true
@@ -29,7 +29,7 @@ func (s *shard) find(ctx actor.Context, user protocol.UserID) (e *entry, here bo
 		return nil, true
 	}
 	e = &entry{id: user, state: arriving}
-	e.held = append(e.held, mailOf(ctx))
+	e.held.add(mailOf(ctx))
 	s.insert(e)
 	ctx.Send(last, &claim{user: user, by: ctx.Self()})
 	return nil, false
@@ -53,7 +53,7 @@ func (s *shard) take(ctx actor.Context, msg *handover) {
 		if here.state != arriving {
 			panic("user " + string(here.id) + " is in two shards")
 		}
-		waiting = here.held
+		waiting = here.held.all()
 		s.remove(here)
 	}
 	given := *msg.entry
@@ -76,11 +76,11 @@ func (s *shard) absent(ctx actor.Context, msg *absent) {
 	}
 	s.remove(e)
 	if s.moving == nil { // the answer to the last claims may come when all is settled here
-		s.replay(ctx, e.held)
+		s.replay(ctx, e.held.all())
 		return
 	}
 	s.moving.known = msg.user
-	s.replay(ctx, e.held)
+	s.replay(ctx, e.held.all())
 	s.moving.known = ""
 }
 

@@ -51,7 +51,7 @@ func (u *user) admit(msg *attach) {
 			return
 		}
 	}
-	a := &attachment{session: msg.session, device: msg.device, window: msg.window, seed: msg.seed, listens: msg.seed || msg.resumes || msg.device != ""}
+	a := &attachment{session: msg.session, device: msg.device, window: int32(msg.window), seed: msg.seed, listens: msg.seed || msg.resumes || msg.device != ""}
 	answer := &attached{head: u.head, epoch: u.epoch}
 	switch {
 	case msg.resumes: // its user's actor is a new one, the session is not
@@ -119,9 +119,9 @@ func (u *user) detach(msg *detach) {
 // isBack notes that a session of the last actor is accounted for, and whether it was
 // the last one of these.
 func (u *user) isBack(session *actor.PID) (last bool) {
-	if len(u.awaited) == 0 {
+	if u.awaited.none() {
 		return false
 	}
-	u.awaited = slices.DeleteFunc(u.awaited, session.Equal)
-	return len(u.awaited) == 0
+	u.awaited = fewOf(slices.DeleteFunc(u.awaited.all(), session.Equal))
+	return u.awaited.none()
 }

@@ -14,21 +14,15 @@ func newMailbox() actor.Mailbox { return mailbox.New(nil) }
 // nothing of it: in the seed's dialect SENT only gives a credit back, and waking
 // the session's actor for that would double the wake-ups of a message that
 // travels alone (BenchmarkRelay/window=1).
-type sessionMailbox struct {
-	mailbox.Mailbox
-	link *Link
-}
-
-func (b *sessionMailbox) init(s *session) {
-	b.Mailbox.Init(s)
-	b.link = &s.link
-}
+type sessionMailbox struct{ mailbox.Mailbox }
 
 // PostUserMessage implements actor.Mailbox.
 func (b *sessionMailbox) PostUserMessage(message any) {
-	if _, ok := message.(*protocol.Sent); ok && b.link.dialect == Seed {
-		b.link.give()
-		return
+	if _, ok := message.(*protocol.Sent); ok {
+		if link := &b.Owner().(*session).link; link.dialect == Seed {
+			link.give()
+			return
+		}
 	}
 	b.Mailbox.PostUserMessage(message)
 }

@@ -130,7 +130,7 @@ func (u *user) notNow() *Error {
 	switch {
 	case u.broken != nil || u.fate != nil || u.system.storage.Load() != nil:
 		return u.refusing()
-	case len(u.awaited) > 0:
+	case !u.awaited.none():
 		return ErrTakenOver
 	}
 	return nil
@@ -158,10 +158,10 @@ func (u *user) forgetDevice(ctx actor.Context, msg *forgetDevice) {
 		u.root().Send(a.session, closeByOperator)
 		return true
 	})
-	u.forgotten = append(u.forgotten, inbox.Move{User: u.id, Device: d.Device, Forget: true})
+	u.forgotten.add(inbox.Move{User: u.id, Device: d.Device, Forget: true})
 	u.devices = slices.DeleteFunc(u.devices, func(d device) bool { return d.Name == msg.device })
 	u.trimTail()
-	u.chores = append(u.chores, chore{device: msg.device, asks: ctx.Sender(), answer: done})
+	u.chores.add(chore{device: msg.device, asks: ctx.Sender(), answer: done})
 }
 
 func (u *user) trimInbox(ctx actor.Context, msg *trimInbox) {
@@ -175,7 +175,7 @@ func (u *user) trimInbox(ctx actor.Context, msg *trimInbox) {
 		answer(ctx, why)
 		return
 	}
-	u.chores = append(u.chores, chore{trim: done.Floor, asks: ctx.Sender(), answer: done})
+	u.chores.add(chore{trim: done.Floor, asks: ctx.Sender(), answer: done})
 }
 
 // trimming is what a trim would do.

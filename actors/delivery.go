@@ -14,17 +14,17 @@ import (
 type attachment struct {
 	session *actor.PID
 	device  string
-	window  int    // messages that may be on their way
 	sent    uint64 // the newest that was sent
 	has     uint64 // everything up to here has arrived
-	listens bool   // it acknowledges, and so has a say in where its device stands
-	seed    bool   // its client acknowledges nothing; the session does
 	timing  timing // of a message that is on its way
 	flight  flight // what is on its way
+	window  int32  // messages that may be
+	listens bool   // it acknowledges, and so has a say in where its device stands
+	seed    bool   // its client acknowledges nothing; the session does
 }
 
 // room is whether one more message may be on its way.
-func (a *attachment) room() bool { return a.flight.room(a.window) }
+func (a *attachment) room() bool { return a.flight.room(int(a.window)) }
 
 // took notes that a message is on its way.
 func (a *attachment) took(m *protocol.Receive) {
@@ -36,7 +36,7 @@ func (a *attachment) took(m *protocol.Receive) {
 // arrived. Its bytes are not known any more.
 func (a *attachment) resume(arrived uint64) {
 	a.has = arrived
-	for seq := arrived + 1; seq <= a.sent && int(a.flight.n) < a.window; seq++ {
+	for seq := arrived + 1; seq <= a.sent && int32(a.flight.n) < a.window; seq++ {
 		a.flight.push(seq, 0)
 	}
 }
@@ -83,7 +83,7 @@ const (
 	maxTailBytes = 64 << 10
 )
 
-// tail is the newest committed messages, without a gap, the newest last.
+// tail is the newest committed messages, without a gap, the newest last. The nil tail is empty.
 type tail struct {
 	messages []*protocol.Receive
 	bytes    int
@@ -109,7 +109,7 @@ func (t *tail) pop() {
 
 // after is the message behind the number, or nil if it is not in the tail.
 func (t *tail) after(seq uint64) *protocol.Receive {
-	if len(t.messages) == 0 || seq+1 < t.messages[0].Seq {
+	if t.empty() || seq+1 < t.messages[0].Seq {
 		return nil
 	}
 	if i := seq + 1 - t.messages[0].Seq; i < uint64(len(t.messages)) {
@@ -120,10 +120,18 @@ func (t *tail) after(seq uint64) *protocol.Receive {
 
 // keepFrom lets go what nobody needs: the messages up to seq.
 func (t *tail) keepFrom(seq uint64) {
-	for len(t.messages) > 0 && t.messages[0].Seq <= seq {
+	for !t.empty() && t.messages[0].Seq <= seq {
 		t.pop()
 	}
-	if len(t.messages) == 0 {
+	if t.empty() {
+		t.clear()
+	}
+}
+
+func (t *tail) empty() bool { return t == nil || len(t.messages) == 0 }
+
+func (t *tail) clear() {
+	if t != nil {
 		*t = tail{}
 	}
 }
@@ -152,8 +160,11 @@ func (u *user) deliver(entries []*keep) {
 		}
 	}
 	if !behind {
-		u.tail = tail{}
+		u.tail.clear()
 		return
+	}
+	if u.tail == nil {
+		u.tail = new(tail)
 	}
 	for _, k := range entries {
 		u.tail.push(&k.message)
@@ -171,7 +182,7 @@ func (u *user) pumpAll(due bool) {
 }
 
 func (u *user) trimTail() {
-	if len(u.tail.messages) == 0 {
+	if u.tail.empty() {
 		return
 	}
 	oldest := u.head
@@ -206,7 +217,7 @@ func (u *user) pump(a *attachment, due bool) {
 		}
 		// A read for each message that arrives would cost more than the message, so one
 		// for less than half a window waits a little for more room.
-		if !due && (int(a.flight.n) > a.window/2 || a.flight.bytes > protocol.MaxWindowBytes/2) {
+		if !due && (int32(a.flight.n) > a.window/2 || a.flight.bytes > protocol.MaxWindowBytes/2) {
 			u.readLater()
 			return
 		}
@@ -219,7 +230,7 @@ func (u *user) pump(a *attachment, due bool) {
 // replay reads for a session what is behind what it has, and says at which message it is. It
 // returns false if the store failed.
 func (u *user) replay(a *attachment, at **protocol.Receive) bool {
-	entries, err := u.system.config.Store.Read(u.id, a.sent, a.window-int(a.flight.n), protocol.MaxWindowBytes-a.flight.bytes)
+	entries, err := u.system.config.Store.Read(u.id, a.sent, int(a.window)-int(a.flight.n), protocol.MaxWindowBytes-a.flight.bytes)
 	if err != nil {
 		u.system.storeTrouble("inbox not read", u.id, err)
 		u.retryLater()

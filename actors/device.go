@@ -56,7 +56,7 @@ func (u *user) forgetOldest() bool {
 	if oldest < 0 || now()-u.devices[oldest].Seen < u.system.limits.Load().ForgetDevicesAfter.Milliseconds() {
 		return false
 	}
-	u.forgotten = append(u.forgotten, inbox.Move{User: u.id, Device: u.devices[oldest].Device, Forget: true})
+	u.forgotten.add(inbox.Move{User: u.id, Device: u.devices[oldest].Device, Forget: true})
 	u.devices = slices.Delete(u.devices, oldest, oldest+1)
 	return true
 }
@@ -98,8 +98,7 @@ func (u *user) fetched() (seq uint64) {
 
 // moves are the devices that the store has to be told of.
 func (u *user) moves() []inbox.Move {
-	moves := u.forgotten
-	u.forgotten = nil
+	moves := u.forgotten.take()
 	for i := range u.devices {
 		if d := &u.devices[i]; d.moved {
 			d.moved = false
@@ -115,14 +114,14 @@ func (u *user) unmoved(moves []inbox.Move) {
 		if d := u.device(m.Device.Name); d != nil { // if it was to be forgotten, it has come back
 			d.moved = true
 		} else if m.Forget {
-			u.forgotten = append(u.forgotten, m)
+			u.forgotten.add(m)
 		}
 	}
 }
 
 // dirty is whether moves would return any.
 func (u *user) dirty() bool {
-	return len(u.forgotten) > 0 || slices.ContainsFunc(u.devices, func(d device) bool { return d.moved })
+	return !u.forgotten.none() || slices.ContainsFunc(u.devices, func(d device) bool { return d.moved })
 }
 
 // now is the wall clock as messages have it: milliseconds since 1970-01-01 UTC.

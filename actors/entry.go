@@ -38,7 +38,7 @@ type entry struct {
 	pid      *actor.PID   // of the user's actor; of the last one while parked
 	actor    *user        // for what it leaves behind when it fails; nil while parked
 	sessions []*actor.PID // attached and not detached, oldest first
-	held     []any
+	held     few[any]
 	state    state
 	inWheel  bool          // waits in the shard's wheel
 	innocent bool          // the actor asked to be replaced, or a message is to blame: that is no failure
@@ -88,4 +88,4 @@ func (e *entry) failed(now, window time.Duration) int {
 }
 
 // hold keeps what the failed actor had not come to, before what came since.
-func (e *entry) hold(rest []any) { e.held = slices.Concat(rest, e.held) }
+func (e *entry) hold(rest []any) { e.held = fewOf(slices.Concat(rest, e.held.all())) }

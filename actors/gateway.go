@@ -12,22 +12,16 @@ import (
 	"callboard/protocol"
 )
 
-const (
-	beatSlots  = 25 // slots of the heartbeat: each beat pings 1/25 of the sessions
-	drainSteps = 50 // steps in which a drain closes all sessions
-)
+// drainSteps is in how many steps a drain closes all sessions.
+const drainSteps = 50
 
 // gateway is the parent of the sessions of this node's sockets. It starts them,
 // gives them their heartbeat, and closes them when the node goes.
-//
-// The heartbeat is a wheel: a session is in the slot that its number says, and
-// each beat does one slot. So sessions that connect together are pinged apart,
-// and no session needs a timer.
 type gateway struct {
 	system *System
-	slots  [beatSlots]map[uint64]*actor.PID
-	order  *btree.BTreeG[*session] // those in slots, by number, for page
-	slot   int
+	beats  beats
+	slot   int                     // of beats, whose turn is next
+	order  *btree.BTreeG[*session] // those in beats, by number, for page
 	count  int
 	last   uint64 // number of the newest session
 	props  *actor.Props
@@ -46,9 +40,6 @@ type gateway struct {
 
 func newGateway(system *System) *gateway {
 	g := &gateway{system: system, order: newSessionOrder()}
-	for i := range g.slots {
-		g.slots[i] = make(map[uint64]*actor.PID)
-	}
 	g.props = actor.PropsFromProducer(
 		func() actor.Actor { return g.next },
 		actor.WithMailbox(func() actor.Mailbox { return &g.next.box }),
@@ -114,16 +105,16 @@ func (g *gateway) open(ctx actor.Context, msg *open) {
 		link.settle(ErrInternal)
 		return
 	}
-	g.slots[g.last%beatSlots][g.last] = pid
+	g.beats.add(msg.session, pid)
 	g.order.ReplaceOrInsert(msg.session)
 	g.count++
 	g.system.counts.opened.Add(1)
 }
 
-// ended keeps the wheel exact; the session itself is counted until it has stopped.
+// ended keeps the wheel and the order exact; the session itself is counted until it has stopped.
 func (g *gateway) ended(msg *sessionEnded) {
-	delete(g.slots[msg.number%beatSlots], msg.number)
-	g.order.Delete(&session{number: msg.number})
+	g.beats.remove(msg.session)
+	g.order.Delete(msg.session)
 }
 
 func (g *gateway) terminated(ctx actor.Context) {
@@ -137,9 +128,10 @@ func (g *gateway) terminated(ctx actor.Context) {
 func (g *gateway) end(ctx actor.Context) {
 	g.draining, g.ending = true, true
 	g.ticker.Stop()
-	for _, slot := range g.slots {
-		for _, session := range slot {
-			ctx.Stop(session)
+	for _, slot := range g.beats {
+		for i, session := range slot {
+			ctx.Stop(session.pid)
+			letOn(i)
 		}
 	}
 	g.endLast(ctx)
@@ -152,8 +144,9 @@ func (g *gateway) endLast(ctx actor.Context) {
 }
 
 func (g *gateway) beat(ctx actor.Context) {
-	for _, session := range g.slots[g.slot] {
-		ctx.Send(session, msgHeartbeat)
+	for i, session := range g.beats[g.slot] {
+		ctx.Send(session.pid, msgHeartbeat)
+		letOn(i)
 	}
 	g.slot = (g.slot + 1) % beatSlots
 	g.tick(ctx)
@@ -173,9 +166,9 @@ func (g *gateway) drain(ctx actor.Context, msg *drain) {
 		g.draining = true
 		g.untold = true
 		g.tell(DrainBegun, fmt.Sprintf("%d sessions are closed over %s", g.count, msg.over))
-		for _, slot := range g.slots {
+		for _, slot := range g.beats {
 			for _, session := range slot {
-				g.drainFrom = append(g.drainFrom, session)
+				g.drainFrom = append(g.drainFrom, session.pid)
 			}
 		}
 		g.drainStep = len(g.drainFrom)/drainSteps + 1
@@ -193,8 +186,9 @@ func (g *gateway) drain(ctx actor.Context, msg *drain) {
 
 func (g *gateway) closeSome(ctx actor.Context) {
 	n := min(g.drainStep, len(g.drainFrom))
-	for _, session := range g.drainFrom[:n] {
+	for i, session := range g.drainFrom[:n] {
 		ctx.Send(session, closeGoingAway)
+		letOn(i)
 	}
 	g.drainFrom = g.drainFrom[n:]
 	if len(g.drainFrom) > 0 {

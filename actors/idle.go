@@ -44,7 +44,8 @@ func (s *shard) stay(ctx actor.Context, msg *stay) {
 // sweep asks the users who have been quiet for the idle time to leave.
 func (s *shard) sweep(ctx actor.Context) {
 	s.ticker = nil
-	for _, e := range s.idle.turn() {
+	for i, e := range s.idle.turn() {
+		letOn(i)
 		e.inWheel = false
 		switch {
 		case s.users[e.id] != e || e.state != active || len(e.sessions) > 0: // one who has moved away is another entry

@@ -15,16 +15,17 @@ func (s *session) connect(msg *protocol.Connect) {
 		return
 	}
 	s.cut.Stop()
-	s.state, s.hello = attaching, msg
+	s.cut = nil
+	s.state, s.hello, s.named = attaching, msg, true
+	s.window = uint16(min(or(msg.Window, protocol.DefaultWindow), protocol.MaxWindow))
 	s.link.system.post(s.link.user, s.attach())
 }
 
 // attach is what the session tells its user of itself.
 func (s *session) attach() *attach {
-	msg := &attach{user: s.link.user, session: s.self, window: seedWindow, seed: s.link.dialect == Seed}
+	msg := &attach{user: s.link.user, session: s.link.pid, device: s.device(), window: int(s.window), seed: s.link.dialect == Seed}
 	if s.hello != nil {
-		msg.device, msg.cursor, msg.epoch = s.hello.Device, s.hello.Cursor, s.hello.Epoch
-		msg.window = int(min(or(s.hello.Window, protocol.DefaultWindow), protocol.MaxWindow))
+		msg.cursor, msg.epoch = s.hello.Cursor, s.hello.Epoch
 	}
 	if s.state == delivering {
 		msg.resumes, msg.sent, msg.arrived = true, s.last, s.arrived()
@@ -64,7 +65,7 @@ func (s *session) attached(msg *attached) {
 		s.ackAgain()
 		return
 	}
-	s.state = delivering
+	s.state, s.hello = delivering, nil // its cursor has been heeded, and holds for no other actor
 	s.unflushed = true
 	s.last, s.taken, s.reported = msg.cursor, msg.cursor, msg.cursor
 	if s.link.dialect == V1 {
@@ -89,7 +90,7 @@ func (s *session) attached(msg *attached) {
 // could make nothing of it.
 func (s *session) ackAgain() {
 	if seq := s.link.acked.Load(); s.link.dialect == V1 && s.state == delivering && seq > 0 {
-		s.link.system.post(s.link.user, &ack{s.link.user, s.self, s.device(), seq})
+		s.link.system.post(s.link.user, &ack{s.link.user, s.link.pid, s.device(), seq})
 	}
 }
 
@@ -100,8 +101,8 @@ func (s *session) name() string { return strconv.FormatUint(s.number, 10) }
 func (s *session) welcome(msg *attached) *protocol.Connect {
 	config := &s.link.system.config
 	return &protocol.Connect{
-		User: string(s.link.user), Device: s.hello.Device, Session: s.name(),
-		Cursor: &msg.cursor, Epoch: msg.epoch, Head: msg.head, Gap: msg.gap, Window: uint32(s.attach().window),
+		User: string(s.link.user), Device: s.device(), Session: s.name(),
+		Cursor: &msg.cursor, Epoch: msg.epoch, Head: msg.head, Gap: msg.gap, Window: uint32(s.window),
 		Limits: &protocol.Limits{
 			FrameBytes: protocol.MaxFrameBytes, ContentBytes: protocol.MaxContentBytes, WindowBytes: protocol.MaxWindowBytes,
 			Devices: protocol.MaxDevices, UserIdBytes: protocol.MaxUserIDBytes, MessageIdBytes: protocol.MaxMessageIDBytes,

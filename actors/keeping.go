@@ -119,12 +119,19 @@ func (u *user) seen() uint64 { return max(u.fetched(), u.floor) }
 // worked meanwhile: its senders may ask much more often.
 const lookEvery = 100 * time.Millisecond
 
+// fullness is what lookAgain has found.
+type fullness struct {
+	lookedAt time.Duration // as System.now has it
+	fetched  uint64
+}
+
 // lookAgain looks, if it may say something new: because a device has fetched more, or after a
 // while.
 func (u *user) lookAgain() {
-	if fetched, now := u.fetched(), u.system.now(); u.lookedAt == 0 || fetched != u.lookedFor || now-u.lookedAt >= lookEvery {
+	fetched, now := u.fetched(), u.system.now()
+	if last := u.fullness; last == nil || fetched != last.fetched || now-last.lookedAt >= lookEvery {
 		u.look()
-		u.lookedFor, u.lookedAt = fetched, max(now, 1)
+		u.fullness = &fullness{now, fetched}
 	}
 }
 
@@ -189,7 +196,7 @@ func (u *user) repeated(ctx actor.Context, msg *protocol.Send) bool {
 // handOver passes on what was numbered and what has moved. Moves alone wait for
 // the answer to the last: a device that acknowledges much costs a commit at a time.
 func (u *user) handOver() {
-	if len(u.fresh) > 0 || len(u.chores) > 0 || u.commits == 0 && !u.putOff && u.dirty() {
+	if len(u.fresh) > 0 || !u.chores.none() || u.commits == 0 && !u.putOff && u.dirty() {
 		u.handOverAll()
 	}
 }
@@ -199,8 +206,8 @@ func (u *user) handOverAll() {
 		u.commitHere()
 		return
 	}
-	msg := &commit{user: u.id, by: u.self, entries: u.fresh, moves: u.moves(), chores: u.chores}
-	u.fresh, u.chores = nil, nil
+	msg := &commit{user: u.id, by: u.self, entries: u.fresh, moves: u.moves(), chores: u.chores.take()}
+	u.fresh = nil
 	u.commits++
 	u.root().Send(u.system.journal, msg)
 }
@@ -214,10 +221,10 @@ func (u *user) commitHere() {
 	for _, k := range u.fresh {
 		u.batch.Appends = append(u.batch.Appends, k.entry(u.id))
 	}
-	u.batch.Trims = trimsOf(u.batch.Trims, u.id, u.chores)
+	u.batch.Trims = trimsOf(u.batch.Trims, u.id, u.chores.all())
 	err := u.system.config.Store.Commit(u.batch)
-	entries, chores := u.fresh, u.chores
-	u.fresh, u.chores = nil, nil // a failure below must not answer them again
+	entries, chores := u.fresh, u.chores.take()
+	u.fresh = nil // a failure below must not answer them again
 	if err != nil {
 		u.system.storeTrouble("messages not kept", u.id, err)
 		why := storageError(err)
@@ -227,6 +234,9 @@ func (u *user) commitHere() {
 		return
 	}
 	u.batch.Reset()
+	if cap(u.batch.Appends) == 0 { // one who is never written to keeps none
+		u.batch = nil
+	}
 	for _, k := range entries {
 		k.confirm(u.system)
 	}
@@ -307,8 +317,8 @@ func (u *user) void(entries []*keep, moves []inbox.Move, why *Error) {
 func (u *user) abandoned() {
 	why := or(u.fate, ErrInternal)
 	u.system.refuseAll(u.fresh, why)
-	u.system.finish(u.id, u.chores, why)
-	u.fresh, u.chores = nil, nil
+	u.system.finish(u.id, u.chores.take(), why)
+	u.fresh = nil
 	for key, repeats := range u.repeats {
 		for _, to := range repeats {
 			u.system.refusedKept(&u.pending[key].message, why)

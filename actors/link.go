@@ -16,10 +16,9 @@ import (
 // on takes one of the session's credits and its answer gives it back. Without a
 // credit the reader waits, reads no more, and TCP holds the peer up.
 type Link struct {
-	system  *System
-	pid     *actor.PID // the session; set before Connect returns
-	user    protocol.UserID
-	dialect Dialect
+	system *System
+	pid    *actor.PID // the session; set before Connect returns
+	user   protocol.UserID
 
 	next   *outgoing // the reader's: where the next SEND is decoded to
 	device string    // the reader's; what CONNECT named
@@ -29,14 +28,21 @@ type Link struct {
 
 	token   atomic.Uint64 // names the client's token for CloseTokens; 0: none that could be revoked
 	expires atomic.Uint32 // when the session ends for want of a new token, in seconds of System.now; 0: never
+	credits atomic.Int32  // below zero: the reader waits for a credit; less withheld or barred
 
-	credits   atomic.Int32  // below zero: the reader waits for a credit; less withheld or barred
-	ended     atomic.Bool   // the session has ended: nothing is passed on any more
-	heard     atomic.Bool   // something came from the peer since the last heartbeat
-	opened    atomic.Bool   // err is set
-	abandoned atomic.Bool   // Connect has given up: the session is to end
-	wake      chan struct{} // tells the reader, or Connect, to look again; holds one
-	err       error         // why Connect failed; written before opened
+	wake atomic.Pointer[waker] // of the reader, or of Connect before it; nil: neither waits, or has
+
+	ended     atomic.Bool // the session has ended: nothing is passed on any more
+	heard     atomic.Bool // something came from the peer since the last heartbeat
+	opened    atomic.Bool // Connect may return
+	abandoned atomic.Bool // Connect has given up: the session is to end
+	dialect   Dialect
+}
+
+// waker is what a goroutine waits by.
+type waker struct {
+	word chan struct{} // to look again; holds one
+	err  *Error        // why Connect failed; written before opened
 }
 
 // User is whose session this is.
@@ -177,9 +183,7 @@ func (l *Link) Ping(payload []byte) bool {
 // Fail and Gone.
 func (l *Link) Close(code protocol.CloseCode, reason string) bool {
 	l.credits.Add(-int32(l.system.config.MaxInFlight))
-	for l.credits.Load() < 0 && !l.isBarred() && !l.ended.Load() {
-		<-l.wake
-	}
+	l.wait()
 	return l.post(&peerCloses{code, reason})
 }
 
@@ -222,17 +226,32 @@ func (l *Link) take() bool {
 	if left >= -withheld/2 {
 		l.system.counts.limits.add(LimitInFlight) // too often for an event
 	}
-	for l.credits.Load() < 0 {
-		if l.isBarred() {
-			l.credits.Add(1)
-			return false
-		}
-		<-l.wake // the channel may hold a word that was meant for Connect
-		if l.ended.Load() {
-			return false
-		}
+	l.wait()
+	if l.isBarred() {
+		l.credits.Add(1)
+		return false
 	}
-	return true
+	return !l.ended.Load()
+}
+
+// wait waits until there is a credit, or the session has ended, or the client is shut out. Only
+// the reader calls it.
+func (l *Link) wait() {
+	wake := l.waker() // before the first look, or else the word could be missed
+	for l.credits.Load() < 0 && !l.isBarred() && !l.ended.Load() {
+		<-wake.word
+	}
+}
+
+// waker is what the reader, or Connect before it, waits by. Most links never have one: those
+// who wait for their answers before they send on need none.
+func (l *Link) waker() *waker {
+	if wake := l.wake.Load(); wake != nil {
+		return wake
+	}
+	wake := &waker{word: make(chan struct{}, 1)}
+	l.wake.Store(wake)
+	return wake
 }
 
 // give returns a credit. Any actor may call it, once for each answer.
@@ -249,18 +268,24 @@ func (l *Link) end() {
 }
 
 // settle ends the wait of Connect. Only the first call counts.
-func (l *Link) settle(err error) {
+func (l *Link) settle(err *Error) {
 	if l.opened.Load() {
 		return
 	}
-	l.err = err
+	if wake := l.wake.Load(); wake != nil { // or else Connect has given up
+		wake.err = err
+	}
 	l.opened.Store(true)
 	l.signal()
 }
 
 func (l *Link) signal() {
+	wake := l.wake.Load()
+	if wake == nil {
+		return // who begins to wait looks first
+	}
 	select {
-	case l.wake <- struct{}{}:
+	case wake.word <- struct{}{}:
 	default: // it has been told already
 	}
 }

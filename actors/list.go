@@ -130,7 +130,7 @@ func (g *gateway) page(msg *listSessions) *sessionPage {
 			return false
 		}
 		page.sessions = append(page.sessions, SessionInfo{Number: s.number, User: s.link.user, State: silent})
-		page.pids = append(page.pids, g.slots[s.number%beatSlots][s.number])
+		page.pids = append(page.pids, g.beats.of(s))
 		return true
 	})
 	return page
@@ -157,7 +157,7 @@ func (s *shard) page(msg *listUsers) *userPage {
 func (s *shard) summary(e *entry) UserSummary {
 	return UserSummary{
 		User: e.id, State: e.state.String(), Shard: s.number,
-		Sessions: len(e.sessions), Held: len(e.held), Restarts: int(e.restarts),
+		Sessions: len(e.sessions), Held: len(e.held.all()), Restarts: int(e.restarts),
 	}
 }
 

@@ -196,9 +196,9 @@ func BenchmarkListSessions(b *testing.B) {
 	g := newGateway(system) // as the one that is running has it, for the time inside
 	for i := range 100_000 {
 		link := benchConnect(b, system, protocol.UserID(fmt.Sprint(i)), &fakeConn{keep: true})
-		number := sessionNumber(link.pid)
-		g.slots[number%beatSlots][number] = link.pid
-		g.order.ReplaceOrInsert(&session{number: number, link: Link{user: link.user}})
+		s := &session{number: sessionNumber(link.pid), link: Link{user: link.user}}
+		g.beats.add(s, link.pid)
+		g.order.ReplaceOrInsert(s)
 	}
 	b.ReportAllocs()
 	b.ResetTimer()

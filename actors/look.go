@@ -224,10 +224,10 @@ func (s *session) describe(ctx actor.Context) {
 }
 
 func (s *session) device() string {
-	if s.hello == nil {
+	if !s.named {
 		return ""
 	}
-	return s.hello.Device
+	return s.link.device
 }
 
 // tellEnd has the shard remember how the session ended.

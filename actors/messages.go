@@ -20,7 +20,7 @@ type (
 	open struct{ session *session }
 	// sessionEnded says that a session is about to stop. No session sends
 	// anything after it.
-	sessionEnded struct{ number uint64 }
+	sessionEnded struct{ session *session }
 	// drain asks to close all sessions, evenly over the time given, and to open
 	// no more. The answer is drained.
 	drain struct{ over time.Duration }

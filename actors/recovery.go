@@ -84,7 +84,7 @@ func (s *shard) terminated(ctx actor.Context, msg *actor.Terminated) {
 // succeed starts the next actor of a user, here or in the shard that the user belongs
 // to now, or forgets the user if there is nothing for one to do.
 func (s *shard) succeed(ctx actor.Context, e *entry) {
-	e.held = slices.DeleteFunc(e.held, func(mail any) bool {
+	e.held = fewOf(slices.DeleteFunc(e.held.all(), func(mail any) bool {
 		switch msg, _ := restore(mail); msg.(type) {
 		case *attach, *detach, *rest, *mayLeave, *depart:
 			return true // the sessions attach again; the rest was for the last actor
@@ -92,12 +92,12 @@ func (s *shard) succeed(ctx actor.Context, e *entry) {
 			return true // likewise
 		}
 		return false
-	})
+	}))
 	if e.state != leaving && e.state != departing {
 		s.tell(UserRecovered, e.id, "", "")
 	}
 	switch {
-	case len(e.sessions) == 0 && len(e.held) == 0 && !s.suspect(e):
+	case len(e.sessions) == 0 && e.held.none() && !s.suspect(e):
 		s.forget(ctx, e)
 	case e.moves:
 		e.state = active // where it arrives
@@ -169,9 +169,7 @@ func (s *shard) recover(ctx actor.Context, e *entry) {
 	for _, session := range e.sessions {
 		ctx.Send(session, &refused{err: ErrUnavailable}) // those that are attached already stay
 	}
-	held := e.held
-	e.held = nil
-	for _, mail := range held {
+	for _, mail := range e.held.take() {
 		msg, sender := restore(mail)
 		s.system.refuse(ctx, sender, msg, ErrUnavailable)
 	}

@@ -36,7 +36,7 @@ func (s *session) acknowledge() {
 		s.report()
 	case !s.ackTimer:
 		s.ackTimer = true
-		s.link.system.after(ackEvery, s.self, msgAckDue)
+		s.link.system.after(ackEvery, s.link.pid, msgAckDue)
 	}
 }
 
@@ -49,5 +49,5 @@ func (s *session) ackDue() {
 
 func (s *session) report() {
 	s.reported, s.owed = s.taken, 0
-	s.link.system.post(s.link.user, &ack{s.link.user, s.self, "", s.taken})
+	s.link.system.post(s.link.user, &ack{s.link.user, s.link.pid, "", s.taken})
 }

@@ -22,32 +22,39 @@ import (
 // one system call.
 type session struct {
 	link   Link
+	box    sessionMailbox
 	conn   Conn // the session is its only caller
 	number uint64
-	box    sessionMailbox
-	self   *actor.PID
+	place  uint32 // the gateway's, see beats
 
-	hello     *protocol.Connect // what the client asked for; V1, until attached
-	last      uint64            // the newest RECEIVE that was written into the Conn
-	taken     uint64            // Seed: the newest that the network has taken
-	reported  uint64            // Seed: the newest that the user has been told of
-	owed      int32             // Seed: bytes since then
-	written   uint32            // messages since they were counted last
-	ackTimer  bool              // Seed: an ackDue is on its way
+	since    uint32            // when it began, in seconds of System.now
+	hello    *protocol.Connect // what the client asks for; V1, while it waits for its user
+	cut      *time.Timer       // ends the wait for the client's CONNECT, or for the peer's close frame; nil: it does not wait
+	last     uint64            // the newest RECEIVE that was written into the Conn
+	taken    uint64            // Seed: the newest that the network has taken
+	reported uint64            // Seed: the newest that the user has been told of
+	owed     int32             // Seed: bytes since then
+	written  uint32            // messages since they were counted last
+	reason   string            // why it ended, for the log
+	code     protocol.CloseCode
+	window   uint16 // of messages that may be on their way
+	burst    uint16 // messages written since the mailbox last drained
+
 	state     sessionState
-	burst     uint16             // messages written since the mailbox last drained
-	unflushed bool               // the Conn's buffer has something for Flush
-	stalled   bool               // a Flush is under way: the network takes no more for now
-	missed    int8               // pings in a row that the peer did not answer
-	pinged    bool               // a ping is out and the peer has not been heard since
-	byPeer    bool               // the peer ended it, so code and reason are the peer's words
-	detached  bool               // its user does not deliver to it any more
-	peerGone  bool               // nothing more comes from the reader
-	cut       *time.Timer        // ends the wait for the peer's close frame
-	code      protocol.CloseCode // why it ended, for the log
-	since     uint32             // when it began, in seconds of System.now: where there was room
-	reason    string
+	missed    int8 // pings in a row that the peer did not answer
+	ackTimer  bool // Seed: an ackDue is on its way
+	named     bool // V1: CONNECT has come, so that link.device may be read
+	unflushed bool // the Conn's buffer has something for Flush
+	stalled   bool // a Flush is under way: the network takes no more for now
+	pinged    bool // a ping is out and the peer has not been heard since
+	byPeer    bool // the peer ended it, so code and reason are the peer's words
+	detached  bool // its user does not deliver to it any more
+	peerGone  bool // nothing more comes from the reader
 }
+
+// There may be a million sessions, and Go gives each the next one of a few sizes:
+// TestASessionAndAUserFitTheirSizes has them. So fields stand by size, the flags last, and what
+// few sessions need, or need for a short while, is behind a pointer.
 
 type sessionState uint8
 
@@ -134,16 +141,15 @@ func (s *session) Receive(ctx actor.Context) {
 }
 
 func (s *session) start(ctx actor.Context) {
-	s.self = ctx.Self()
+	s.link.pid = ctx.Self()
 	s.since = uint32(s.link.system.now() / time.Second)
-	s.link.pid = s.self
 	if s.link.dialect == Seed {
-		s.state = attaching
+		s.state, s.window = attaching, seedWindow
 		s.link.system.post(s.link.user, s.attach())
 		return
 	}
 	s.unflushed = true // the upgrade's answer
-	s.cut = s.link.system.after(s.link.system.config.HandshakeTimeout, s.self, msgConnectDue)
+	s.cut = s.link.system.after(s.link.system.config.HandshakeTimeout, s.link.pid, msgConnectDue)
 	s.link.settle(nil)
 }
 
@@ -165,14 +171,14 @@ func (s *session) stop(ctx actor.Context) {
 	s.conn = nil // others may still hold the session's address for a while, but not its buffers
 	s.link.settle(ErrInternal)
 	s.detach()
-	ctx.Send(ctx.Parent(), &sessionEnded{s.number})
+	ctx.Send(ctx.Parent(), &sessionEnded{s})
 }
 
 // detach takes the session away from its user, once.
 func (s *session) detach() {
 	if !s.detached {
 		s.detached = true
-		s.link.system.post(s.link.user, &detach{s.link.user, s.self})
+		s.link.system.post(s.link.user, &detach{s.link.user, s.link.pid})
 	}
 }
 
@@ -323,7 +329,7 @@ func (s *session) close(c Control) {
 	s.conn.Control(c)
 	s.unflushed = true
 	s.detach() // what comes for the user now is for its other sessions, or refused
-	s.cut = s.link.system.after(s.link.system.config.CloseTimeout, s.self, msgCloseExpired)
+	s.cut = s.link.system.after(s.link.system.config.CloseTimeout, s.link.pid, msgCloseExpired)
 }
 
 // shutsOut is whether a session ends because its client may not be here: then what it still sends
@@ -414,5 +420,5 @@ func (s *session) end(code protocol.CloseCode, reason string) {
 		s.code, s.reason = code, reason
 	}
 	s.state = ended
-	s.link.system.root.Stop(s.self)
+	s.link.system.root.Stop(s.link.pid)
 }

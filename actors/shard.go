@@ -24,6 +24,7 @@ type shard struct {
 	system *System
 	number int
 	users  map[protocol.UserID]*entry
+	most   int                   // that were in users
 	order  *btree.BTreeG[*entry] // those in users, by id, for page
 	sick   *btree.BTreeG[*entry] // those of them with restarts, most first, for describe
 	box    *mailbox.Gated        // its own
@@ -223,6 +224,7 @@ func (s *shard) add(ctx actor.Context, id protocol.UserID) *entry {
 
 func (s *shard) insert(e *entry) {
 	s.users[e.id] = e
+	s.most = max(s.most, len(s.users))
 	s.order.ReplaceOrInsert(e)
 	if e.restarts > 0 {
 		s.sick.ReplaceOrInsert(e)
@@ -232,6 +234,7 @@ func (s *shard) insert(e *entry) {
 
 func (s *shard) remove(e *entry) {
 	delete(s.users, e.id)
+	s.users = smallerMap(s.users, &s.most)
 	s.order.Delete(e)
 	if e.restarts > 0 {
 		s.sick.Delete(e)
@@ -359,10 +362,10 @@ func (s *shard) forward(ctx actor.Context, e *entry) {
 		switch ctx.Message().(type) {
 		case *attach, *detach: // sessions attach again when there is a new actor
 		default:
-			e.held = append(e.held, mailOf(ctx))
+			e.held.add(mailOf(ctx))
 		}
 	case leaving, departing, arriving:
-		e.held = append(e.held, mailOf(ctx))
+		e.held.add(mailOf(ctx))
 	case parked:
 		s.system.refuse(ctx, ctx.Sender(), ctx.Message(), ErrUnavailable)
 	}
@@ -372,7 +375,7 @@ func (s *shard) forward(ctx actor.Context, e *entry) {
 func (s *shard) start(ctx actor.Context, e *entry) {
 	s.epoch++
 	s.next = &user{
-		id: e.id, system: s.system, home: ctx.Self(), lane: uint8(s.number), awaited: slices.Clone(e.sessions), untimed: untilSample(),
+		id: e.id, system: s.system, home: ctx.Self(), lane: uint8(s.number), awaited: fewOf(slices.Clone(e.sessions)), untimed: untilSample(),
 	}
 	s.next.box.Init(s.next)
 	pid, err := spawnOfMany(ctx, s.props, string(e.id)+"."+strconv.FormatUint(s.epoch, 36))
@@ -390,8 +393,7 @@ func (s *shard) start(ctx actor.Context, e *entry) {
 
 // release sends on the mail that was held.
 func (s *shard) release(ctx actor.Context, e *entry) {
-	held := e.held
-	e.held = nil
+	held := e.held.take()
 	s.system.mailHop(HopRouted, held, "")
 	for _, mail := range held {
 		ctx.Send(e.pid, mail)

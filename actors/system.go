@@ -166,15 +166,16 @@ func (s *System) spawn(level string, a actor.Actor, options ...actor.PropsOption
 // error there is no Link, and the Conn is the caller's to close.
 func (s *System) Connect(ctx context.Context, user protocol.UserID, dialect Dialect, conn Conn) (*Link, error) {
 	session := &session{conn: conn}
-	session.box.init(session)
+	session.box.Init(session)
 	link := &session.link
 	link.system, link.user, link.dialect = s, user, dialect
-	link.wake = make(chan struct{}, 1)
+	wake := link.waker()
+	defer link.wake.Store(nil) // most never wait again
 	link.credits.Store(int32(s.config.MaxInFlight))
 	s.root.Send(s.gateway, &open{session})
 	for !link.opened.Load() {
 		select {
-		case <-link.wake:
+		case <-wake.word:
 		case <-s.gatewayDone:
 			return nil, ErrDraining
 		case <-ctx.Done():
@@ -185,10 +186,13 @@ func (s *System) Connect(ctx context.Context, user protocol.UserID, dialect Dial
 			return nil, fmt.Errorf("connecting user %s: %w", user, ctx.Err())
 		}
 	}
-	if link.pid == nil || link.ended.Load() {
-		return nil, or(link.err, error(ErrInternal))
+	switch {
+	case link.pid == nil || link.ended.Load():
+		return nil, or(wake.err, ErrInternal)
+	case wake.err != nil:
+		return link, wake.err
 	}
-	return link, link.err
+	return link, nil
 }
 
 // Send puts a message from its Sender into the inbox of its Receiver and returns

@@ -1,8 +1,6 @@
 package actors
 
 import (
-	"time"
-
 	"github.com/asynkron/protoactor-go/actor"
 
 	"callboard/actors/inbox"
@@ -33,38 +31,36 @@ type user struct {
 	floor   uint64 // entries up to it are gone, as far as is known here
 	unseen  uint64 // upper bound of the bytes that no device has
 	fresh   []*keep
-
-	lookedAt  time.Duration // when a full inbox was looked at, as System.now has it; 0: never
-	lookedFor uint64        // how far it was fetched then
-
 	time    int64                    // see clock
 	batch   *inbox.Batch             // of commitHere, used again
 	pending map[sendKey]*keep        // with an id, not committed yet; nil when there are none
 	repeats map[sendKey][]*actor.PID // those who have sent one of pending again
-	commits int                      // handed to the journal and not answered
-	broken  error                    // the store could not be opened
-	epoch   uint32                   // of the numbers
-	tail    tail
+	tail    *tail                    // nil: nobody was ever behind
 
 	devices   []device
-	forgotten []inbox.Move
-	sessions  []*attachment // oldest first
-	awaited   []*actor.PID  // sessions that the last actor had and that have not attached again
+	sessions  []*attachment   // oldest first
+	forgotten few[inbox.Move] // devices, to be handed over
+	awaited   few[*actor.PID] // sessions that the last actor had and that have not attached again
+	chores    few[chore]      // for operators, to be handed over
+	followed  *[]followed     // traced messages on their way to a session; nil: there are none
+	fullness  *fullness       // nil: the inbox was never full
+	broken    *replaceMe      // why the store could not be opened
+	fate      *Error          // why numbers are void, if they are
 
-	lane     uint8   // where its messages are counted
-	quiet    bool    // told the shard that there is nothing to do
-	leaving  bool    // asked to leave, not yet answered
-	departs  bool    // to another shard, as soon as all is settled
-	departed bool    // has stopped for that: its shard reads it from here on, and nobody writes
-	retrying bool    // a retry is on its way
-	chores   []chore // for operators, to be handed over
-	putOff   bool    // moves wait for it
-	late     bool    // a session has room, and its read was put off: a readDue is on its way
-	untimed  uint16  // messages sent on until one whose time is taken
-	fate     *Error  // why numbers are void, if they are
-
-	followed *[]followed // traced messages on their way to a session; nil: there are none
+	commits  int32  // handed to the journal and not answered
+	epoch    uint32 // of the numbers
+	untimed  uint16 // messages sent on until one whose time is taken
+	lane     uint8  // where its messages are counted
+	quiet    bool   // told the shard that there is nothing to do
+	leaving  bool   // asked to leave, not yet answered
+	departs  bool   // to another shard, as soon as all is settled
+	departed bool   // has stopped for that: its shard reads it from here on, and nobody writes
+	retrying bool   // a retry is on its way
+	putOff   bool   // moves wait for it
+	late     bool   // a session has room, and its read was put off: a readDue is on its way
 }
+
+// There may be a million users, as there may be of sessions: see there.
 
 var _ mailbox.Owner = (*user)(nil)
 
@@ -119,7 +115,7 @@ func (u *user) start(ctx actor.Context) {
 	state, err := u.system.config.Store.Open(u.id)
 	if err != nil {
 		u.system.storeTrouble("inbox not opened", u.id, err)
-		u.broken = err
+		u.broken = &replaceMe{err}
 		u.retryLater()
 		return
 	}
@@ -185,14 +181,14 @@ func (u *user) settleNameless() {
 // alone is whether no session has a say in where a device stands. Those of the
 // nameless device may be others that are not back yet.
 func (u *user) alone(d *device) bool {
-	return !u.connected(d.Name) && (d.Name != "" || len(u.awaited) == 0)
+	return !u.connected(d.Name) && (d.Name != "" || u.awaited.none())
 }
 
 // settle moves a device to what all its sessions have. Only the nameless device has
 // more than one. A session that has never acknowledged has no say: it may be there
 // only to send.
 func (u *user) settle(d *device) {
-	if d.Name == "" && len(u.awaited) > 0 {
+	if d.Name == "" && !u.awaited.none() {
 		return
 	}
 	has, listened := u.head, false
@@ -241,7 +237,7 @@ func (u *user) Drained() {
 
 // idle is whether nothing would be lost if the actor left.
 func (u *user) idle() bool {
-	return len(u.sessions) == 0 && u.commits == 0 && u.fate == nil && len(u.fresh) == 0 && len(u.chores) == 0 && !u.dirty()
+	return len(u.sessions) == 0 && u.commits == 0 && u.fate == nil && len(u.fresh) == 0 && u.chores.none() && !u.dirty()
 }
 
 // rest asks to leave, if there is still nothing to do. Mail that is on its way
@@ -282,7 +278,7 @@ func (u *user) depart() {
 
 // settled is whether all that is to be kept is kept, so that the next actor may begin.
 func (u *user) settled() bool {
-	return !u.troubled() && u.commits == 0 && len(u.fresh) == 0 && len(u.chores) == 0 && !u.dirty()
+	return !u.troubled() && u.commits == 0 && len(u.fresh) == 0 && u.chores.none() && !u.dirty()
 }
 
 // troubled is whether it waits for the store to work again.
@@ -304,14 +300,14 @@ func (u *user) retry() {
 	case u.fate != nil:
 		panic(&replaceMe{errNotKept})
 	case u.broken != nil:
-		panic(&replaceMe{u.broken})
+		panic(u.broken)
 	}
 	u.pumpAll(true)
 }
 
 // wrapUp hands over what is to be kept, for the node stops: the journal stops last.
 func (u *user) wrapUp(ctx actor.Context) {
-	if len(u.fresh) > 0 || len(u.chores) > 0 || u.dirty() {
+	if len(u.fresh) > 0 || !u.chores.none() || u.dirty() {
 		u.handOverAll()
 	}
 	answer(ctx, &wrappedUp{u.id})

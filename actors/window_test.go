@@ -153,7 +153,7 @@ func TestDeviceThatNeverAcknowledgesHoldsNobodyUp(t *testing.T) {
 func TestTailDoesNotGrowForTheStalled(t *testing.T) {
 	inBubble(t, Config{}, func(w *world) {
 		stalled, fast := &attachment{session: w.connect("carol").link.pid, window: 8}, &attachment{session: w.connect("dave").link.pid, window: 8}
-		bob := &user{id: "bob", system: w.system, sessions: []*attachment{stalled, fast}}
+		bob := &user{id: "bob", system: w.system, sessions: []*attachment{stalled, fast}, tail: new(tail)}
 		for seq := uint64(1); seq <= 1000; seq++ {
 			content := strings.Repeat("x", int(seq%7)<<10)
 			k := &keep{message: protocol.Receive{Seq: seq, Sender: "alice", Receiver: "bob", Content: content}}

@@ -9,6 +9,7 @@ func (s *shard) wrapUp(ctx actor.Context) {
 	s.wrapping = make(map[*entry]struct{})
 	for _, e := range s.users {
 		if e.state == active || e.state == leaving || e.state == departing {
+			letOn(len(s.wrapping))
 			s.wrapping[e] = struct{}{}
 			ctx.Request(e.pid, msgWrapUp)
 		}
@@ -34,9 +35,12 @@ func (s *shard) end(ctx actor.Context) {
 	if s.forgetting != nil {
 		s.forgetting.Stop()
 	}
+	woken := 0
 	for _, e := range s.users {
 		if e.state == active || e.state == leaving || e.state == departing {
 			ctx.Stop(e.pid)
+			letOn(woken)
+			woken++
 		}
 	}
 	s.system.counts.users.Add(-int64(len(s.users)))
