@@ -867,7 +867,9 @@ type Error struct {
 	// The fault in words, for the person who wrote the client.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// With the code "gap": what the device can no longer have.
-	Gap           *Gap `protobuf:"bytes,4,opt,name=gap,proto3" json:"gap,omitempty"`
+	Gap *Gap `protobuf:"bytes,4,opt,name=gap,proto3" json:"gap,omitempty"`
+	// For how long the client had better not try again, in milliseconds; 0 if it is not said.
+	Retry         uint32 `protobuf:"varint,5,opt,name=retry,proto3" json:"retry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -928,6 +930,13 @@ func (x *Error) GetGap() *Gap {
 		return x.Gap
 	}
 	return nil
+}
+
+func (x *Error) GetRetry() uint32 {
+	if x != nil {
+		return x.Retry
+	}
+	return 0
 }
 
 var File_callboard_proto protoreflect.FileDescriptor
@@ -995,12 +1004,13 @@ const file_callboard_proto_rawDesc = "" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x0e\n" +
 	"\x02at\x18\x03 \x01(\x03R\x02at\"\x17\n" +
 	"\x03Ack\x12\x10\n" +
-	"\x03seq\x18\x01 \x01(\x04R\x03seq\"h\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\"~\n" +
 	"\x05Error\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12#\n" +
-	"\x03gap\x18\x04 \x01(\v2\x11.callboard.v1.GapR\x03gapB\x1dZ\x1bcallboard/protocol;protocolb\x06proto3"
+	"\x03gap\x18\x04 \x01(\v2\x11.callboard.v1.GapR\x03gap\x12\x14\n" +
+	"\x05retry\x18\x05 \x01(\rR\x05retryB\x1dZ\x1bcallboard/protocol;protocolb\x06proto3"
 
 var (
 	file_callboard_proto_rawDescOnce sync.Once

@@ -7,7 +7,7 @@ import "strconv"
 type CloseCode uint16
 
 // The codes of RFC 6455, 7.4.1, that Callboard uses, 1013 of the IANA registry,
-// and seven of its own from the range for applications.
+// and eight of its own from the range for applications.
 const (
 	CloseNormal          CloseCode = 1000
 	CloseGoingAway       CloseCode = 1001
@@ -26,6 +26,7 @@ const (
 	CloseBlocked          CloseCode = 4005
 	CloseUnauthorized     CloseCode = 4006
 	CloseTokenExpired     CloseCode = 4007
+	CloseRateLimited      CloseCode = 4008
 )
 
 // Valid reports whether a peer may put the code into a close frame: the

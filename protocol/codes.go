@@ -22,6 +22,7 @@ const (
 	CodeInboxFull      ErrorCode = "inbox_full"
 	CodeStorageFull    ErrorCode = "storage_full"
 	CodeGap            ErrorCode = "gap"
+	CodeRateLimited    ErrorCode = "rate_limited"
 
 	CodeBadRequest         ErrorCode = "bad_request"
 	CodeOriginNotAllowed   ErrorCode = "origin_not_allowed"
@@ -31,6 +32,7 @@ const (
 	CodeTooManyConnections ErrorCode = "too_many_connections"
 	CodeTooManySessions    ErrorCode = "too_many_sessions"
 	CodeTooManyDevices     ErrorCode = "too_many_devices"
+	CodeTooManyAttempts    ErrorCode = "too_many_attempts"
 	CodeUnknownSubprotocol ErrorCode = "unknown_subprotocol"
 	CodeUserMismatch       ErrorCode = "user_mismatch"
 
@@ -130,6 +132,13 @@ var codes = [...]CodeRow{
 		Meaning: "Retention, or an operator, took messages before this device had them; the field gap has their numbers.",
 		Action:  "Tell the user that something is missing; what follows is complete again.",
 	},
+	{
+		Code:      CodeRateLimited,
+		Close:     CloseRateLimited,
+		Reconnect: true,
+		Meaning:   "The session, or the user, has sent more in a time than it may, and did not let itself be slowed down.",
+		Action:    "Send nothing for as long as the field retry says, and less at once from then on.",
+	},
 
 	// Answers to an HTTP request that does not become a session.
 	{
@@ -171,6 +180,11 @@ var codes = [...]CodeRow{
 		Code:    CodeTooManyDevices,
 		Meaning: "The user has as many devices as one user may have, and this one is new.",
 		Action:  "Connect under the name of a device that is known; one that stays away for the retention time is forgotten.",
+	},
+	{
+		Code:    CodeTooManyAttempts,
+		Meaning: "The address has asked for more connections in a time than one may.",
+		Action:  "Try again after the time in the Retry-After header. Who asks on is cut without a word.",
 	},
 	{
 		Code:    CodeUnknownSubprotocol,

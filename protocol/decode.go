@@ -146,5 +146,6 @@ func (d *decoder) error() *Error {
 		Code:   d.text(fieldCode, ""),
 		Reason: d.text(fieldReason, ""),
 		Gap:    d.gap(),
+		Retry:  d.uint32(fieldRetry),
 	}
 }

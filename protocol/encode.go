@@ -50,6 +50,7 @@ func AppendJSON(dst []byte, m Message) []byte {
 		dst = appendString(append(dst, `,"code":`...), m.Code)
 		dst = appendText(dst, `,"reason":`, m.Reason)
 		dst = appendGap(dst, m.Gap)
+		dst = appendUint(dst, `,"retry":`, uint64(m.Retry))
 	case *Connect:
 		dst = appendConnect(append(dst, `{"type":0`...), m)
 	default:

@@ -45,6 +45,7 @@ func AppendProto(dst []byte, m Message) []byte {
 		dst = appendProtoText(dst, 2, m.Code)
 		dst = appendProtoText(dst, 3, m.Reason)
 		dst = appendProtoGap(dst, 4, m.Gap)
+		dst = appendProtoUint(dst, 5, uint64(m.Retry))
 	case *Connect:
 		dst = appendProtoConnect(dst, m)
 	default:

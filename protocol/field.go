@@ -15,6 +15,7 @@ const (
 	fieldCode
 	fieldReason
 	fieldTraceparent
+	fieldRetry
 
 	fieldToken
 	fieldDevice
@@ -57,6 +58,7 @@ var fieldNames = [fieldUnknown]string{
 	fieldCode:           "code",
 	fieldReason:         "reason",
 	fieldTraceparent:    "traceparent",
+	fieldRetry:          "retry",
 	fieldToken:          "token",
 	fieldDevice:         "device",
 	fieldCursor:         "cursor",
@@ -108,6 +110,8 @@ func fieldOf(key []byte, is shape) field {
 		return fieldReason
 	case "traceparent":
 		return fieldTraceparent
+	case "retry":
+		return fieldRetry
 	case "token":
 		return fieldToken
 	case "device":

@@ -52,7 +52,7 @@ func FuzzDecodeTokens(f *testing.F) {
 var tokens = []string{
 	"0", "1", "2", "3", "4", "5", "6", `,"receiver":`, `,"content":`, `,"id":`, `,"sender":`, `,"seq":`, `,"at":`,
 	`,"code":`, `,"reason":`, `,"token":`, `,"cursor":`, `,"window":`, `,"user":`, `,"epoch":`, `,"traceparent":`, `"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"`, `,"limits":{"sessions":1`,
-	`,"gap":{"first":2`, `,"last":`, `,"x":`, `,"Receiver":`, `,"re\u0063eiver":`, `"bob"`, `"b\u006Fb"`, `""`, `"a b"`,
+	`,"gap":{"first":2`, `,"retry":`, `,"last":`, `,"x":`, `,"Receiver":`, `,"re\u0063eiver":`, `"bob"`, `"b\u006Fb"`, `""`, `"a b"`,
 	`"\ud83d\ude00\ud83d"`, `"é"`, "\"\xff\"", `"\n"`, `null`, `true`, `{}`, `[]`, `{`, `}`, `[`, `]`, `,`, `:`, ` `, `"`, `\`, `-`,
 	`.5`, `e1`, `1001`, `4294967296`, `18446744073709551616`, `-9223372036854775808`, `{"type":1}`, `[[[[[[[[`, `]]]]]]]]`,
 }
@@ -177,7 +177,7 @@ func message(t Type, user, other, id, text string, n uint64, at int64, set bool)
 	case TypeAck:
 		return &Ack{Seq: n}
 	default:
-		return &Error{Id: id, Code: text, Reason: text, Gap: gap}
+		return &Error{Id: id, Code: text, Reason: text, Gap: gap, Retry: uint32(n >> 16)}
 	}
 }
 

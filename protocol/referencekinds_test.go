@@ -120,13 +120,14 @@ type errorReference struct {
 	Code   *string            `json:"code"`
 	Reason string             `json:"reason"`
 	Gap    *gapReference      `json:"gap"`
+	Retry  uint32             `json:"retry"`
 }
 
 func (r *errorReference) message() (Message, ErrorCode) {
 	if r.Code == nil {
 		return nil, CodeInvalidMessage
 	}
-	return &Error{Id: string(r.ID), Code: *r.Code, Reason: r.Reason, Gap: r.Gap.message()}, ""
+	return &Error{Id: string(r.ID), Code: *r.Code, Reason: r.Reason, Gap: r.Gap.message(), Retry: r.Retry}, ""
 }
 
 type connectReference struct {

@@ -15,7 +15,7 @@ var (
 		TypeClose:   {1: fieldCode, 2: fieldReason},
 		TypeSent:    {1: fieldID, 2: fieldSeq, 3: fieldAt},
 		TypeAck:     {1: fieldSeq},
-		TypeError:   {1: fieldID, 2: fieldCode, 3: fieldReason, 4: fieldGap},
+		TypeError:   {1: fieldID, 2: fieldCode, 3: fieldReason, 4: fieldGap, 5: fieldRetry},
 	}
 	protoLimits = []field{
 		1: fieldFrameBytes, 2: fieldUserIDBytes, 3: fieldMessageIDBytes, 4: fieldInFlight, 5: fieldSessions,
