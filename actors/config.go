@@ -38,6 +38,13 @@ type Config struct {
 	// Default protocol.MaxSessionsPerUser.
 	MaxSessionsPerUser int
 
+	// MaxFrameBytes bounds the frames that clients send, 8 KiB to protocol.MaxFrameBytes, which
+	// is the default.
+	MaxFrameBytes int
+
+	// Rates bound what clients send in a time. Default: nothing.
+	Rates Rates
+
 	// MaxInFlight bounds the sends of one session that wait for their answer.
 	// Default protocol.MaxInFlight, 1,048,576 at most.
 	MaxInFlight int
@@ -125,6 +132,8 @@ func (c Config) withDefaults() (Config, error) {
 	c.Shards = or(c.Shards, 16)
 	c.MaxUsers = or(c.MaxUsers, 1_000_000)
 	c.MaxSessionsPerUser = or(c.MaxSessionsPerUser, protocol.MaxSessionsPerUser)
+	c.MaxFrameBytes = or(c.MaxFrameBytes, protocol.MaxFrameBytes)
+	c.Rates.MaxRefusals = or(c.Rates.MaxRefusals, 1000)
 	c.MaxInFlight = or(c.MaxInFlight, protocol.MaxInFlight)
 	c.MaxWaitingBytes = or(c.MaxWaitingBytes, protocol.MaxWaitingBytes)
 	c.MaxInboxEntries = or(c.MaxInboxEntries, protocol.MaxInboxEntries)
@@ -156,7 +165,6 @@ func (c Config) validate() error {
 	check(c.Store != nil, "Store", c.Store, "a store, like memory.New's")
 	check(c.MaxBlocked > 0, "MaxBlocked", c.MaxBlocked, "at least 1")
 	check(c.MaxUsers > 0, "MaxUsers", c.MaxUsers, "at least 1")
-	check(c.MaxSessionsPerUser > 0, "MaxSessionsPerUser", c.MaxSessionsPerUser, "at least 1")
 	check(c.MaxInFlight > 0 && c.MaxInFlight <= maxMaxInFlight, "MaxInFlight", c.MaxInFlight, fmt.Sprintf("1 to %d", maxMaxInFlight))
 	check(c.MaxWaitingBytes >= protocol.MaxFrameBytes, "MaxWaitingBytes", c.MaxWaitingBytes,
 		fmt.Sprintf("at least %d, the longest message", protocol.MaxFrameBytes))

@@ -73,7 +73,7 @@ func newCounts() *counts {
 		refused: newWords(protocol.CodeConflict, protocol.CodeInboxFull, protocol.CodeUnavailable,
 			protocol.CodeStorageFull, protocol.CodeInternal, protocol.CodeDraining),
 		frames: newWords(protocol.CodeInvalidMessage, protocol.CodeUnknownType, protocol.CodeInvalidUserID,
-			protocol.CodeSenderMismatch, protocol.CodeTooLarge, protocol.CodeInvalidUTF8),
+			protocol.CodeSenderMismatch, protocol.CodeTooLarge, protocol.CodeInvalidUTF8, protocol.CodeRateLimited),
 		closes:   newWords(closeWords()...),
 		limits:   newWords(limits...),
 		confirms: newTimes(), acks: newTimes(), commits: newTimes(), batches: newSizes(),

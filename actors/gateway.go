@@ -26,6 +26,7 @@ type gateway struct {
 	last   uint64 // number of the newest session
 	props  *actor.Props
 	next   *session // handed to props
+	meters meters   // what users send
 	ticker *time.Timer
 
 	ending    bool // and with it all sessions
@@ -68,6 +69,8 @@ func (g *gateway) Receive(ctx actor.Context) {
 		g.drain(ctx, msg)
 	case *closeTokens:
 		g.closeTokens(ctx, msg)
+	case *lendMeter:
+		g.lendMeter(msg)
 	case *listSessions:
 		answer(ctx, g.page(msg))
 	case *describeGateway:
@@ -114,7 +117,16 @@ func (g *gateway) open(ctx actor.Context, msg *open) {
 // ended keeps the wheel and the order exact; the session itself is counted until it has stopped.
 func (g *gateway) ended(msg *sessionEnded) {
 	g.beats.remove(msg.session)
-	g.order.Delete(msg.session)
+	if s, known := g.order.Delete(msg.session); known {
+		g.meters.back(&s.link, g.system.now())
+	}
+}
+
+// lendMeter lends none to a session that has ended: nobody would give it back.
+func (g *gateway) lendMeter(msg *lendMeter) {
+	if g.order.Has(&session{number: sessionNumber(msg.link.pid)}) {
+		g.meters.lend(msg.link)
+	}
 }
 
 func (g *gateway) terminated(ctx actor.Context) {
@@ -149,6 +161,7 @@ func (g *gateway) beat(ctx actor.Context) {
 		letOn(i)
 	}
 	g.slot = (g.slot + 1) % beatSlots
+	g.meters.sweep(g.system.now())
 	g.tick(ctx)
 }
 

@@ -226,8 +226,11 @@ func (s *System) mailHop(kind HopKind, mail []any, reason string) {
 func (l *Link) refusedFrame(e *protocol.Error) {
 	code := protocol.ErrorCode(e.Code)
 	l.system.counts.frames.add(code)
-	if code == protocol.CodeTooLarge {
+	switch {
+	case code == protocol.CodeTooLarge, code == protocol.CodeRateLimited && l.pacer.refusals == 1:
 		l.system.HitLimit(code, l.user, "", e.Reason)
+	case code == protocol.CodeRateLimited: // who watches has been told
+		l.system.counts.limits.add(code)
 	}
 	if l.system.traced(string(l.user), "", "") {
 		l.system.hop(&Hop{Kind: HopRefused, Sender: l.user, ID: e.Id, Session: sessionNumber(l.pid), Code: code, Reason: e.Reason})

@@ -3,6 +3,7 @@ package actors
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"callboard/protocol"
 )
@@ -104,9 +105,9 @@ func (s *session) welcome(msg *attached) *protocol.Connect {
 		User: string(s.link.user), Device: s.device(), Session: s.name(),
 		Cursor: &msg.cursor, Epoch: msg.epoch, Head: msg.head, Gap: msg.gap, Window: uint32(s.window),
 		Limits: &protocol.Limits{
-			FrameBytes: protocol.MaxFrameBytes, ContentBytes: protocol.MaxContentBytes, WindowBytes: protocol.MaxWindowBytes,
+			FrameBytes: uint32(s.link.frameBytes), ContentBytes: protocol.MaxContentBytes, WindowBytes: protocol.MaxWindowBytes,
 			Devices: protocol.MaxDevices, UserIdBytes: protocol.MaxUserIDBytes, MessageIdBytes: protocol.MaxMessageIDBytes,
-			InFlight: uint32(config.MaxInFlight), Sessions: uint32(config.MaxSessionsPerUser),
+			InFlight: uint32(config.MaxInFlight), Sessions: uint32(s.link.system.limits.Load().MaxSessionsPerUser),
 			PingIntervalMs: uint32(config.PingInterval.Milliseconds()), MissedPongs: protocol.MissedPongs,
 		},
 	}
@@ -126,6 +127,9 @@ func (s *session) gapped(gap *protocol.Gap, why string) {
 	}
 }
 
+// retrySessions is when a client may come back who found its user with too many sessions.
+const retrySessions = 5 * time.Second
+
 // refused: the peer is told by a close frame behind the upgrade's answer, which
 // every client can read; a browser's cannot read an HTTP status.
 func (s *session) refused(msg *refused) {
@@ -138,6 +142,10 @@ func (s *session) refused(msg *refused) {
 			code = protocol.CloseBlocked
 		}
 		s.link.settle(msg.err)
+		if msg.err.Code == protocol.CodeTooManySessions {
+			s.closeFor(&protocol.Error{Code: string(msg.err.Code), Reason: msg.err.Reason, Retry: retryOf(retrySessions)}, code)
+			return
+		}
 		s.close(Control{Code: code, Reason: string(msg.err.Code)})
 	}
 }

@@ -7,6 +7,7 @@ import "callboard/protocol"
 const (
 	LimitUsers            protocol.ErrorCode = "too_many_users"
 	LimitInFlight         protocol.ErrorCode = "in_flight"
+	LimitSlowed           protocol.ErrorCode = "rate_slowed"
 	LimitHandshake        protocol.ErrorCode = "handshake_timeout"
 	LimitPending          protocol.ErrorCode = "too_many_pending"
 	LimitFailures         protocol.ErrorCode = "too_many_failures"
@@ -18,6 +19,7 @@ const (
 // HitLimit.
 var limits = []protocol.ErrorCode{
 	protocol.CodeInboxFull, protocol.CodeStorageFull, protocol.CodeTooLarge, LimitInFlight, LimitUsers,
+	LimitSlowed, protocol.CodeRateLimited, protocol.CodeTooManyAttempts,
 	protocol.CodeTooManySessions, protocol.CodeTooManyDevices, protocol.CodeSlowConsumer, protocol.CodeHeartbeatTimeout,
 	LimitHandshake, protocol.CodeTooManyConnections, LimitPending,
 	CodeTooManyBlocked, CodeTooManyStreams, LimitFailures, LimitBroadcasts, LimitAdminConnections,

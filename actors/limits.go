@@ -17,13 +17,20 @@ type Limits struct {
 	StuckAfter         time.Duration
 	MaxDeadletters     int // what is there beyond it goes when the next one is set aside
 	MaxDeadletterBytes int // likewise
+	MaxSessionsPerUser int // those who are connected stay
+	MaxFrameBytes      int // of sessions to come
+	Rates              Rates
 }
+
+// leastFrameBytes is the smallest MaxFrameBytes: a CONNECT with the longest token fits.
+const leastFrameBytes = 8 << 10
 
 // limitsOf are those that a System begins with.
 func limitsOf(c *Config) *Limits {
 	return &Limits{
 		MaxInboxEntries: c.MaxInboxEntries, MaxInboxBytes: c.MaxInboxBytes, ForgetDevicesAfter: c.ForgetDevicesAfter,
 		StuckAfter: c.StuckAfter, MaxDeadletters: c.MaxDeadletters, MaxDeadletterBytes: c.MaxDeadletterBytes,
+		MaxSessionsPerUser: c.MaxSessionsPerUser, MaxFrameBytes: c.MaxFrameBytes, Rates: c.Rates,
 	}
 }
 
@@ -58,5 +65,11 @@ func (l *Limits) validate() error {
 	if l.MaxDeadletterBytes < 2*protocol.MaxFrameBytes {
 		errs = append(errs, fmt.Errorf("MaxDeadletterBytes is %d: give at least %d, twice the longest message", l.MaxDeadletterBytes, 2*protocol.MaxFrameBytes))
 	}
-	return errors.Join(errs...)
+	if l.MaxSessionsPerUser < 1 {
+		errs = append(errs, fmt.Errorf("MaxSessionsPerUser is %d: give at least 1", l.MaxSessionsPerUser))
+	}
+	if l.MaxFrameBytes < leastFrameBytes || l.MaxFrameBytes > protocol.MaxFrameBytes {
+		errs = append(errs, fmt.Errorf("MaxFrameBytes is %d: give %d to %d", l.MaxFrameBytes, leastFrameBytes, protocol.MaxFrameBytes))
+	}
+	return errors.Join(append(errs, l.Rates.validate())...)
 }

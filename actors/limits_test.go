@@ -41,6 +41,10 @@ func TestReloadedLimitsHoldForWhatComes(t *testing.T) {
 			"MaxInboxEntries": func(l *Limits) { l.MaxInboxEntries = 0 }, "MaxInboxBytes": func(l *Limits) { l.MaxInboxBytes = protocol.MaxFrameBytes - 1 },
 			"ForgetDevicesAfter": func(l *Limits) { l.ForgetDevicesAfter = 0 }, "StuckAfter": func(l *Limits) { l.StuckAfter = 0 },
 			"MaxDeadletters": func(l *Limits) { l.MaxDeadletters = 0 }, "MaxDeadletterBytes": func(l *Limits) { l.MaxDeadletterBytes = 1 },
+			"MaxSessionsPerUser": func(l *Limits) { l.MaxSessionsPerUser = 0 }, "MaxFrameBytes": func(l *Limits) { l.MaxFrameBytes = protocol.MaxFrameBytes + 1 },
+			"MaxFrameBytes is 8191": func(l *Limits) { l.MaxFrameBytes = leastFrameBytes - 1 }, "Rates.MaxRefusals": func(l *Limits) { l.Rates.MaxRefusals = 0 },
+			"Rates.SlowFor": func(l *Limits) { l.Rates.SlowFor = -1 }, "Rates.User": func(l *Limits) { l.Rates.User = Rate{time.Second, 0} },
+			"Rates.Session is -1ns": func(l *Limits) { l.Rates.Session = Rate{-1, 1} }, "Rates.Session": func(l *Limits) { l.Rates.Session = Rate{1, MaxBurst + 1} },
 		} {
 			bad := w.limitsWith(wrong)
 			bad.MaxInboxEntries = min(bad.MaxInboxEntries, 10)

@@ -21,7 +21,12 @@ type Link struct {
 	user   protocol.UserID
 
 	next   *outgoing // the reader's: where the next SEND is decoded to
+	pacer  *pacer    // the reader's; nil while no rate is set
 	device string    // the reader's; what CONNECT named
+
+	frameBytes int32                 // the longest frame that the reader takes; set before Connect returns
+	expelled   bool                  // the reader's: what comes is thrown away
+	meter      atomic.Pointer[meter] // lent by the gateway
 
 	written atomic.Uint64 // V1: the newest RECEIVE that the session has written
 	acked   atomic.Uint64 // V1: the client has everything up to here
@@ -33,6 +38,7 @@ type Link struct {
 	wake atomic.Pointer[waker] // of the reader, or of Connect before it; nil: neither waits, or has
 
 	ended     atomic.Bool // the session has ended: nothing is passed on any more
+	leaving   atomic.Bool // the session is closing
 	heard     atomic.Bool // something came from the peer since the last heartbeat
 	opened    atomic.Bool // Connect may return
 	abandoned atomic.Bool // Connect has given up: the session is to end
@@ -47,6 +53,9 @@ type waker struct {
 
 // User is whose session this is.
 func (l *Link) User() protocol.UserID { return l.user }
+
+// FrameBytes is the longest frame that the client was told it may send, in bytes.
+func (l *Link) FrameBytes() int { return int(l.frameBytes) }
 
 // Heard says that the peer is alive. Call it for whatever comes in.
 func (l *Link) Heard() {
@@ -102,6 +111,8 @@ func (l *Link) inFlight() int {
 // nothing new is passed over. It returns false if the session has ended.
 func (l *Link) Ack(seq uint64) bool {
 	switch {
+	case l.expelled:
+		return !l.ended.Load()
 	case seq > l.written.Load():
 		return l.Refuse(&protocol.Error{
 			Code:   string(protocol.CodeInvalidMessage),
@@ -127,13 +138,20 @@ func (l *Link) Next() *protocol.Send {
 	return &l.next.send
 }
 
-// Send passes on what was decoded into Next. It waits for a credit and returns
-// false if the session ended. Of a client that was shut out it passes nothing on.
+// Send passes on what was decoded into Next, or refuses it if it is above the rate. It waits for
+// a credit, and while the client is to be slowed down, and returns false if the session ended. Of a
+// client that was shut out it passes nothing on.
 func (l *Link) Send() bool {
-	if !l.take() {
+	if l.expelled {
 		return !l.ended.Load()
 	}
 	o := l.next
+	if what, retry := l.paced(); what != pass {
+		return l.overRate(what, &o.send, retry)
+	}
+	if !l.take() {
+		return !l.ended.Load()
+	}
 	o.send.Sender = string(l.user)
 	l.next = l.makeNext(o.send.Receiver)
 	begun := l.system.tracer != nil && l.system.begins(&o.send)
@@ -158,8 +176,19 @@ func (l *Link) makeNext(receiver string) *outgoing {
 }
 
 // Refuse has the peer told that a frame of its was refused. It takes a credit,
-// as Send does.
+// as Send does, and counts for the rate.
 func (l *Link) Refuse(e *protocol.Error) bool {
+	if l.expelled {
+		return !l.ended.Load()
+	}
+	if e.Code != string(protocol.CodeRateLimited) { // which has been counted
+		switch what, retry := l.paced(); what {
+		case expel:
+			return l.expel(retry)
+		case refuse:
+			e.Retry = retryOf(retry)
+		}
+	}
 	l.refusedFrame(e)
 	if !l.take() {
 		return !l.ended.Load()
@@ -167,9 +196,15 @@ func (l *Link) Refuse(e *protocol.Error) bool {
 	return l.post(&frameRefused{e})
 }
 
-// Ping answers a ping of the peer. It takes a credit, as Send does. The payload
+// Ping answers a ping of the peer. It takes a credit, as Send does, and counts for the rate. The payload
 // must not change afterwards.
 func (l *Link) Ping(payload []byte) bool {
+	if l.expelled {
+		return !l.ended.Load()
+	}
+	if what, retry := l.paced(); what == expel {
+		return l.expel(retry)
+	}
 	if !l.take() {
 		return !l.ended.Load()
 	}
@@ -182,6 +217,9 @@ func (l *Link) Ping(payload []byte) bool {
 // refusal is told before the close frame. Nothing may be passed on after it but
 // Fail and Gone.
 func (l *Link) Close(code protocol.CloseCode, reason string) bool {
+	if l.expelled {
+		return !l.ended.Load()
+	}
 	l.credits.Add(-int32(l.system.config.MaxInFlight))
 	l.wait()
 	return l.post(&peerCloses{code, reason})
@@ -264,7 +302,7 @@ func (l *Link) give() {
 // end lets the reader go, if it waits, and takes nothing more from it.
 func (l *Link) end() {
 	l.ended.Store(true)
-	l.signal()
+	l.leave()
 }
 
 // settle ends the wait of Connect. Only the first call counts.

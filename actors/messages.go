@@ -30,6 +30,9 @@ type (
 	beat struct{}
 	// drainNext is the gateway's own clock while it drains.
 	drainNext struct{}
+	// lendMeter is a reader's: its session is to keep to the rate of its user. The Link is
+	// told when it has the meter.
+	lendMeter struct{ link *Link }
 	// describeGateway asks for a GatewayInfo.
 	describeGateway struct{}
 )
@@ -70,6 +73,9 @@ type (
 	// frameRefused is the reader's: the peer is to be told that a frame of its
 	// was refused.
 	frameRefused struct{ err *protocol.Error }
+	// overRate is the reader's: the peer goes on sending though it is refused, and is to be
+	// closed. The error says when it may come back.
+	overRate struct{ err *protocol.Error }
 	// peerFailed is the reader's: the peer broke the protocol, and the close
 	// frame says how.
 	peerFailed struct {

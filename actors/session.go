@@ -112,6 +112,8 @@ func (s *session) Receive(ctx actor.Context) {
 		s.gapped(&msg.gap, msg.why)
 	case *frameRefused:
 		s.refuse(msg.err)
+	case *overRate:
+		s.expel(msg)
 	case *pingReceived:
 		s.pong(msg)
 	case *peerFailed:
@@ -186,7 +188,7 @@ func (s *session) detach() {
 func (s *session) logEnd() {
 	level := slog.LevelDebug
 	switch s.code {
-	case protocol.CloseSlowConsumer, protocol.CloseHeartbeatTimeout, protocol.CloseTryAgainLater, protocol.CloseInternal:
+	case protocol.CloseSlowConsumer, protocol.CloseHeartbeatTimeout, protocol.CloseTryAgainLater, protocol.CloseInternal, protocol.CloseRateLimited:
 		if !s.byPeer {
 			level = slog.LevelWarn
 		}
@@ -327,6 +329,7 @@ func (s *session) close(c Control) {
 	}
 	c.Op = OpClose
 	s.conn.Control(c)
+	s.link.leave()
 	s.unflushed = true
 	s.detach() // what comes for the user now is for its other sessions, or refused
 	s.cut = s.link.system.after(s.link.system.config.CloseTimeout, s.link.pid, msgCloseExpired)

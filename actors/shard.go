@@ -264,7 +264,7 @@ func (s *shard) attach(ctx actor.Context, msg *attach) {
 		return
 	}
 	if !slices.ContainsFunc(e.sessions, msg.session.Equal) { // or else it attaches again
-		if len(e.sessions) >= s.system.config.MaxSessionsPerUser {
+		if len(e.sessions) >= s.system.limits.Load().MaxSessionsPerUser {
 			ctx.Send(msg.session, &refused{err: ErrTooManySessions})
 			return
 		}

@@ -172,6 +172,7 @@ func (s *System) Connect(ctx context.Context, user protocol.UserID, dialect Dial
 	wake := link.waker()
 	defer link.wake.Store(nil) // most never wait again
 	link.credits.Store(int32(s.config.MaxInFlight))
+	link.frameBytes = int32(s.limits.Load().MaxFrameBytes)
 	s.root.Send(s.gateway, &open{session})
 	for !link.opened.Load() {
 		select {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
+	"callboard/actors"
 	"callboard/protocol"
 	"callboard/transport/identity"
 )
@@ -18,9 +20,21 @@ type Config struct {
 	MaxConnections int
 
 	// MaxPending bounds the TCP connections that have not been upgraded. One more
-	// takes the place of one that is kept alive between two requests, or is closed at
-	// once if there is none. Default 4,096.
+	// takes the place of one that is kept alive between two requests or, if there is none, of
+	// the one that has taken longest over its request. Default 4,096.
 	MaxPending int
+
+	// Attempts is how many connections an address may ask for in a time, of IPv6 its /64. More are
+	// answered with 429 and Retry-After, and as many more as that are cut without a word. Default:
+	// nothing is bounded.
+	Attempts actors.Rate
+
+	// Exempt are the networks whose addresses may ask as often as they like.
+	Exempt []netip.Prefix
+
+	// Proxies are the networks of proxies. What they pass on counts for the last address in
+	// X-Forwarded-For that is none of theirs; without one it is not bounded.
+	Proxies []netip.Prefix
 
 	// AllowOrigins are the origins, besides the server's own, whose pages may
 	// connect, each as a browser sends it: https://example.org. Requests without
@@ -85,8 +99,16 @@ func (c Config) withDefaults() (Config, error) {
 	if c.TokenGrace < 0 || c.HandshakeTimeout < 0 || c.IdleTimeout < 0 || c.WriteTimeout < 0 {
 		errs = append(errs, errors.New("a timeout is negative: give a positive one"))
 	}
-	live := Live{MaxConnections: c.MaxConnections, AllowOrigins: c.AllowOrigins}
+	live := c.live()
 	return c, errors.Join(append(errs, live.validate())...)
+}
+
+// live is what of it can change.
+func (c *Config) live() Live {
+	return Live{
+		MaxConnections: c.MaxConnections, AllowOrigins: c.AllowOrigins, MaxPending: c.MaxPending,
+		Attempts: c.Attempts, Exempt: c.Exempt, Proxies: c.Proxies,
+	}
 }
 
 func setDefault[T comparable](field *T, value T) {

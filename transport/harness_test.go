@@ -96,7 +96,7 @@ func startWith(tb testing.TB, transport Config, system actors.Config, drain time
 func (s *service) deserted(before int) {
 	s.t.Helper()
 	eventually(s.t, "no connection is left", func() bool {
-		return s.server.connections.Load() == 0 && s.server.pending.Load() == 0
+		return s.server.connections.Load() == 0 && s.server.pending.number() == 0
 	})
 	eventually(s.t, "no session is left", func() bool { return s.sessions() == 0 })
 	eventually(s.t, "the goroutines are gone", func() bool { return connectionGoroutines() <= before })

@@ -110,29 +110,32 @@ func TestSlowHeadersAreCut(t *testing.T) {
 	})
 }
 
-func TestConnectionsThatSayNothingAreBounded(t *testing.T) {
-	s := start(t, Config{MaxPending: 20, HandshakeTimeout: time.Second}, actors.Config{})
+// Who says nothing is cut for who comes, the oldest first, and keeps nobody out.
+func TestConnectionsThatSayNothingAreBoundedAndGiveWay(t *testing.T) {
+	s := start(t, Config{MaxPending: 20, HandshakeTimeout: 3 * time.Second}, actors.Config{})
 	besieged(t, s, func() {
-		var first []*rawPeer
-		for range 20 {
-			first = append(first, s.tcp())
+		var silent []*rawPeer
+		for n := range 70 {
+			p := s.tcp()
+			if n%2 == 0 {
+				_, _ = p.Write([]byte("GET /ws/1 HTTP/1.1\r\n")) // some begin, and go no further
+			}
+			silent = append(silent, p)
 		}
-		eventually(t, "the server has them", func() bool { return s.server.pending.Load() == 20 })
-		began := time.Now()
-		for range 50 {
-			s.tcp().ended()
+		for _, p := range silent[:50] {
+			p.ended()
 		}
-		if took := time.Since(began); took > 500*time.Millisecond {
-			t.Errorf("the excess was cut after %s", took)
-		}
-		if n := s.system.Metrics().Limits[actors.LimitPending]; n < 50 {
+		eventually(t, "the last ones are there", func() bool { return s.server.pending.number() == 20 })
+		if n := s.system.Metrics().Limits[actors.LimitPending]; n != 50 {
 			t.Errorf("%d are counted, and 50 were cut", n)
 		}
-		for _, p := range first {
-			must(t, p.Close())
-		}
-		eventually(t, "they have gone", func() bool { return s.server.pending.Load() == 0 })
 		must(t, s.connect("1").ws.Close())
+		must(t, s.server.Reload(Live{MaxConnections: 100, MaxPending: 2}))
+		s.tcp() // one more, for which one goes; the others go with their time
+		must(t, s.connect("2").ws.Close())
+		for _, p := range silent {
+			_ = p.Close()
+		}
 	})
 }
 
@@ -151,9 +154,9 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 			idle = append(idle, p)
 		}
 		waiting := func() int {
-			s.server.idleMu.Lock()
-			defer s.server.idleMu.Unlock()
-			return len(s.server.idle)
+			s.server.pending.mu.Lock()
+			defer s.server.pending.mu.Unlock()
+			return len(s.server.pending.resting)
 		}
 		eventually(t, "all wait for another request", func() bool { return waiting() == 5 })
 		for i := range 5 {
@@ -163,7 +166,7 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 		for _, p := range idle {
 			_ = p.Close()
 		}
-		eventually(t, "nothing is left", func() bool { return s.server.pending.Load() == 0 && waiting() == 0 })
+		eventually(t, "nothing is left", func() bool { return s.server.pending.number() == 0 && waiting() == 0 })
 	})
 }
 

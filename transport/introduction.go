@@ -72,7 +72,7 @@ func (s *Server) meet(limit context.Context, sock *socket, v *visitor) *violatio
 	link, err := s.system.Connect(limit, v.user, actors.V1, sock)
 	switch {
 	case link != nil:
-		sock.link, sock.greeted = link, true
+		sock.link, sock.greeted, sock.maxFrame = link, true, link.FrameBytes()
 		return nil
 	case errors.Is(err, actors.ErrDraining):
 		sock.attach()

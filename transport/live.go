@@ -3,8 +3,11 @@ package transport
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"time"
+
+	"callboard/actors"
 )
 
 // Live is what of a Server can change while it serves.
@@ -13,6 +16,14 @@ type Live struct {
 	// stay, whatever comes.
 	MaxConnections int
 	AllowOrigins   []string
+
+	// MaxPending is that of Config. 0: what New was given.
+	MaxPending int
+
+	// Attempts, Exempt and Proxies are those of Config.
+	Attempts actors.Rate
+	Exempt   []netip.Prefix
+	Proxies  []netip.Prefix
 
 	// Drain is the time over which the sessions are closed at the end. 0: what Serve was given.
 	Drain time.Duration
@@ -37,6 +48,13 @@ func (l *Live) validate() error {
 	if l.MaxConnections < 1 {
 		errs = append(errs, fmt.Errorf("MaxConnections is %d: give at least 1", l.MaxConnections))
 	}
+	if l.MaxPending < 0 {
+		errs = append(errs, fmt.Errorf("MaxPending is %d: give at least 1", l.MaxPending))
+	}
+	if !checkAttempts(l.Attempts) {
+		errs = append(errs, fmt.Errorf("the field Attempts is %v for each and %d at once: give up to an hour for each, 0 for no bound, and 1 to %d at once",
+			l.Attempts.Every, l.Attempts.Burst, actors.MaxBurst))
+	}
 	if l.Drain < 0 {
 		errs = append(errs, errors.New("the field Drain is negative: give a positive time"))
 	}
@@ -55,6 +73,7 @@ func (s *Server) Reload(to Live) error {
 	if err := to.validate(); err != nil {
 		return fmt.Errorf("configuration of the server: %w", err)
 	}
+	setDefault(&to.MaxPending, s.config.MaxPending)
 	s.live.Store(newLive(to))
 	return nil
 }

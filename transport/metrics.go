@@ -20,7 +20,7 @@ type Metrics struct {
 // Metrics reads what has been counted.
 func (s *Server) Metrics() *Metrics {
 	m := &Metrics{
-		Connections: s.connections.Load(), Pending: s.pending.Load(),
+		Connections: s.connections.Load(), Pending: int64(s.pending.number()),
 		Upgraded: s.upgraded.Load(), Refused: make(map[protocol.ErrorCode]uint64, len(s.refused)),
 	}
 	for code, n := range s.refused {
@@ -43,7 +43,7 @@ func newRefused() map[protocol.ErrorCode]*atomic.Uint64 {
 		protocol.CodeBadRequest, protocol.CodeMethodNotAllowed, protocol.CodeInvalidUserID, protocol.CodeUpgradeRequired,
 		protocol.CodeOriginNotAllowed, protocol.CodeUnknownSubprotocol, protocol.CodeBlocked,
 		protocol.CodeUnauthorized, protocol.CodeTokenExpired, protocol.CodeUserMismatch, protocol.CodeUnavailable,
-		protocol.CodeDraining, protocol.CodeTooManyConnections, protocol.CodeInternal, codeOther,
+		protocol.CodeDraining, protocol.CodeTooManyConnections, protocol.CodeTooManyAttempts, protocol.CodeInternal, codeOther,
 	} {
 		refused[code] = new(atomic.Uint64)
 	}

@@ -49,6 +49,9 @@ func (s *socket) received(b []byte) (more bool) {
 func (s *socket) frames(b []byte) (used int, more bool) {
 	for {
 		h, enough, bad := parseHeader(b[used:])
+		if enough && h.length > s.maxFrame {
+			bad = &violation{protocol.CloseTooBig, string(protocol.CodeTooLarge)}
+		}
 		if bad != nil {
 			s.lost = true
 			return used, s.fail(bad)
@@ -100,7 +103,7 @@ func (s *socket) fragment(h header, payload []byte) (more bool) {
 	if s.opcode == 0 {
 		return s.fail(&violation{protocol.CloseProtocolError, "a continuation of no message"})
 	}
-	if len(s.message)+len(payload) > protocol.MaxFrameBytes {
+	if len(s.message)+len(payload) > s.maxFrame {
 		return s.fail(&violation{protocol.CloseTooBig, string(protocol.CodeTooLarge)})
 	}
 	s.message = append(s.message, payload...)

@@ -60,7 +60,7 @@ func reads(t *testing.T, system *actors.System, dialect actors.Dialect, codec pr
 	link, err := system.Connect(t.Context(), "1", dialect, nowhere{})
 	must(t, err)
 	defer link.Gone(0)
-	s := &socket{link: link, codec: codec, server: new(Server), traffic: new(traffic)}
+	s := &socket{link: link, codec: codec, server: new(Server), traffic: new(traffic), maxFrame: protocol.MaxFrameBytes}
 	for _, piece := range pieces {
 		if len(piece) > 0 && !s.received(bytes.Clone(piece)) {
 			break

@@ -28,14 +28,14 @@ type Server struct {
 	ready        atomic.Bool
 	connections  atomic.Int64 // WebSockets, from the upgrade to the end of their reader
 	unidentified atomic.Int64 // those of connections that have shown no token yet, and must
-	pending      atomic.Int64 // TCP connections that are no WebSocket yet
+	pending      *pending
+	attempts     *attempts
+	atDoor       *visit // of the connection that was accepted last; the accepting goroutine's
+	started      time.Time
 
 	upgraded atomic.Uint64 // these are for Metrics
 	refused  map[protocol.ErrorCode]*atomic.Uint64
 	traffic  *[trafficParts]traffic
-
-	idleMu sync.Mutex
-	idle   map[net.Conn]struct{} // those of pending that wait between two requests
 
 	readers sync.WaitGroup
 	drains  sync.WaitGroup
@@ -48,10 +48,10 @@ func New(system *actors.System, config Config) (*Server, error) {
 		return nil, fmt.Errorf("configuration of the server: %w", err)
 	}
 	s := &Server{
-		config: config, system: system, idle: make(map[net.Conn]struct{}),
+		config: config, system: system, pending: newPending(), attempts: newAttempts(), started: time.Now(),
 		refused: newRefused(), traffic: new([trafficParts]traffic),
 	}
-	s.live.Store(newLive(Live{MaxConnections: config.MaxConnections, AllowOrigins: config.AllowOrigins}))
+	s.live.Store(newLive(config.live()))
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ws/{id}", s.upgrade)
 	if config.Identity != nil {
@@ -67,6 +67,7 @@ func New(system *actors.System, config Config) (*Server, error) {
 		WriteTimeout:      2 * config.HandshakeTimeout,
 		IdleTimeout:       config.IdleTimeout,
 		MaxHeaderBytes:    protocol.MaxHeaderBytes,
+		ConnContext:       s.visited,
 		ConnState:         s.connState,
 		ErrorLog:          slog.NewLogLogger(config.Log.Handler(), slog.LevelDebug), // what net/http says of broken clients
 	}
@@ -78,6 +79,7 @@ func New(system *actors.System, config Config) (*Server, error) {
 // returns when all have gone or that time is over; Reload may have given another. It returns nil in both cases:
 // the sockets that remain end with the process.
 func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Duration) error {
+	listener = door{listener, s}
 	if s.config.TLS != nil {
 		listener = tls.NewListener(sealing{listener}, s.config.TLS)
 	}
@@ -131,54 +133,14 @@ func (s *Server) closeRest() {
 	}
 }
 
+// now is the time since the start.
+func (s *Server) now() time.Duration { return time.Since(s.started) }
+
 // Wait returns when every goroutine of every connection has ended. Call it after
 // Serve and after the system was stopped.
 func (s *Server) Wait() {
 	s.readers.Wait()
 	s.drains.Wait()
-}
-
-// connState bounds the connections that are no WebSocket yet. One that is kept alive
-// between two requests gives way to one that is new, so that those who ask now and
-// then do not keep out those who want to connect.
-func (s *Server) connState(nc net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		if s.pending.Add(1) > int64(s.config.MaxPending) && !s.closeIdle() {
-			s.system.HitLimit(actors.LimitPending, "", nc.RemoteAddr().String(), "too many connections are no WebSocket yet")
-			_ = nc.Close() // before it costs more; the counter goes down with StateClosed
-		}
-	case http.StateIdle:
-		s.idleMu.Lock()
-		s.idle[nc] = struct{}{}
-		s.idleMu.Unlock()
-	case http.StateActive:
-		s.notIdle(nc)
-	case http.StateHijacked, http.StateClosed:
-		s.notIdle(nc)
-		s.pending.Add(-1)
-	}
-}
-
-func (s *Server) notIdle(nc net.Conn) {
-	s.idleMu.Lock()
-	delete(s.idle, nc)
-	s.idleMu.Unlock()
-}
-
-// closeIdle closes some connection that is kept alive; false if there is none.
-func (s *Server) closeIdle() bool {
-	s.idleMu.Lock()
-	defer s.idleMu.Unlock()
-	for nc := range s.idle {
-		delete(s.idle, nc)
-		if conn, ok := nc.(*tls.Conn); ok {
-			nc = conn.NetConn() // TLS would take its time to say farewell
-		}
-		_ = nc.Close()
-		return true
-	}
-	return false
 }
 
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {

@@ -26,6 +26,10 @@ import (
 // seen it gets every message that is sent from then on. In version 1 it leaves at
 // once, and the server's CONNECT says the same.
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
+	s.pending.answered(visitOf(r))
+	if s.tooOften(w, r) {
+		return
+	}
 	id, err := s.pathUser(r)
 	subprotocol, spoken := negotiate(r.Header)
 	switch {
@@ -189,7 +193,7 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, v visitor, subp
 		sock.Close()
 		return false
 	}
-	sock.link = link
+	sock.link, sock.maxFrame = link, link.FrameBytes()
 	s.admit(link, &v)
 	s.upgraded.Add(1)
 	s.read(sock, nil)
@@ -216,7 +220,7 @@ func (s *Server) read(sock *socket, early []byte) {
 // newSocket makes a socket whose first words are the handshake's answer. Whoever gives it to a
 // session detaches it first.
 func (s *Server) newSocket(held *heldConn) (*socket, error) {
-	sock := &socket{nc: held.Conn, writeTimeout: s.config.WriteTimeout / 2, server: s}
+	sock := &socket{nc: held.Conn, writeTimeout: s.config.WriteTimeout / 2, server: s, maxFrame: protocol.MaxFrameBytes}
 	sock.take = sock.readable
 	if conn, ok := held.Conn.(*tls.Conn); ok {
 		below := conn.NetConn().(*wire) // Serve has put it there

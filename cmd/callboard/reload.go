@@ -51,7 +51,7 @@ func (r *reloader) reloads(system *actors.System, server *transport.Server, inbo
 		return nil
 	})
 	r.part(func(c *config.Config) error {
-		return server.Reload(transport.Live{MaxConnections: c.MaxConnections, AllowOrigins: c.AllowOrigins, Drain: c.Drain})
+		return server.Reload(liveOf(c))
 	})
 	r.part(func(c *config.Config) error {
 		return system.Reload(limitsOf(c))

@@ -126,13 +126,16 @@ func (o *opened) serveUsers(ctx context.Context, r *reloader, hangups *hangups) 
 		Store: o.inboxes, Shards: shards, AutoScale: auto, KeepShards: keepShards(c), MaxInboxEntries: c.Inbox.Entries, MaxInboxBytes: c.Inbox.Bytes,
 		ForgetDevicesAfter: c.Retention.Age, StuckAfter: c.Supervision.StuckAfter, MaxDeadletters: c.Supervision.Deadletters.Messages,
 		MaxDeadletterBytes: c.Supervision.Deadletters.Bytes, Intensity: intensityOf(c), Tracer: o.traces.forActors(), Log: logger,
+		MaxSessionsPerUser: c.Limits.SessionsPerUser, MaxFrameBytes: c.Limits.FrameBytes, Rates: ratesOf(c),
 	})
 	if err != nil {
 		return err
 	}
+	live := liveOf(c)
 	server, err := transport.New(system, transport.Config{
 		MaxConnections: c.MaxConnections, AllowOrigins: c.AllowOrigins, TLS: o.certificates.users, Log: logger,
 		Identity: o.verifier, TokenGrace: c.Identity.Grace, TokenInQuery: c.Identity.QueryToken,
+		MaxPending: live.MaxPending, Attempts: live.Attempts, Exempt: live.Exempt, Proxies: live.Proxies,
 	})
 	if err != nil {
 		return errors.Join(err, stopSystem(system))
@@ -158,15 +161,6 @@ func (o *opened) serveUsers(ctx context.Context, r *reloader, hangups *hangups) 
 	err = errors.Join(err, stopSystem(system))
 	logger.Info("stopped")
 	return err
-}
-
-// limitsOf are the limits of the actors that a reload changes.
-func limitsOf(c *config.Config) actors.Limits {
-	letters := &c.Supervision.Deadletters
-	return actors.Limits{
-		MaxInboxEntries: c.Inbox.Entries, MaxInboxBytes: c.Inbox.Bytes, ForgetDevicesAfter: c.Retention.Age,
-		StuckAfter: c.Supervision.StuckAfter, MaxDeadletters: letters.Messages, MaxDeadletterBytes: letters.Bytes,
-	}
 }
 
 func intensityOf(c *config.Config) actors.Intensity {

@@ -22,6 +22,7 @@ var checks = map[string]func(text string) error{
 	"keys":            func(text string) error { return unlessEmpty(text, checkKeys) },
 	"collector":       func(text string) error { return unlessEmpty(text, checkCollector) },
 	"header":          checkHeader,
+	"network":         checkNetwork,
 }
 
 func unlessEmpty(text string, check func(string) error) error {
@@ -76,6 +77,22 @@ func checkKeys(text string) error {
 		return fmt.Errorf("%q: give a URL with https, like https://login.example.org/jwks.json; http is for this machine", text)
 	}
 	return nil
+}
+
+func checkNetwork(text string) error {
+	if _, err := Network(text); err != nil {
+		return fmt.Errorf("%q: give an address or a network, like 10.0.0.7 or 10.0.0.0/8", text)
+	}
+	return nil
+}
+
+// Network reads an address, or a network with the number of its bits.
+func Network(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return addr.Unmap().Prefix(addr.Unmap().BitLen())
+	}
+	network, err := netip.ParsePrefix(text)
+	return network.Masked(), err
 }
 
 func checkSHA256(text string) error {

@@ -32,6 +32,7 @@ type Config struct {
 
 	TLS       TLS       `koanf:"tls"`
 	Identity  Identity  `koanf:"identity"`
+	Limits    Limits    `koanf:"limits"`
 	Inbox     Inbox     `koanf:"inbox"`
 	Store     Store     `koanf:"store"`
 	Retention Retention `koanf:"retention"`
@@ -90,6 +91,34 @@ func (i *Identity) Wanted() bool { return i.Development || i.issued() }
 // issued is whether something is said of an issuer.
 func (i *Identity) issued() bool {
 	return i.Issuer != "" || len(i.Audiences) > 0 || i.JWKS != "" || i.Keys != ""
+}
+
+// Limits are for those who connect and send. What is behind each, deploy/README.md says.
+type Limits struct {
+	SessionsPerUser int      `koanf:"sessions-per-user" default:"32" unit:"sessions" min:"1" max:"10000" reload:"yes" help:"sessions that one user may have at once; one more is closed with too_many_sessions"`
+	FrameBytes      int      `koanf:"frame-bytes" default:"65536" unit:"bytes" min:"8192" max:"65536" reload:"yes" help:"longest frame that a client may send; a longer one closes its session with too_large. Sessions that there are keep theirs"`
+	Pending         int      `koanf:"pending" default:"4096" unit:"connections" min:"1" max:"1000000" reload:"yes" help:"connections that are no WebSocket yet; with one more the oldest of them is cut"`
+	Sends           Sends    `koanf:"sends"`
+	Attempts        Attempts `koanf:"attempts"`
+}
+
+// Sends bound what clients send in a time: those who send more are slowed down, then refused, then
+// closed.
+type Sends struct {
+	SessionRate  int           `koanf:"session-rate" default:"0" unit:"messages/s" min:"0" max:"1000000" reload:"yes" help:"messages that one session may send each second; 0 for no bound"`
+	SessionBurst int           `koanf:"session-burst" default:"0" unit:"messages" min:"0" max:"1000000" reload:"yes" help:"how many of them at once, after a pause; 0 for as many as in a second"`
+	UserRate     int           `koanf:"user-rate" default:"0" unit:"messages/s" min:"0" max:"1000000" reload:"yes" help:"messages that all sessions of one user may send each second together; 0 for no bound"`
+	UserBurst    int           `koanf:"user-burst" default:"0" unit:"messages" min:"0" max:"1000000" reload:"yes" help:"how many of them at once, after a pause; 0 for as many as in a second"`
+	SlowFor      time.Duration `koanf:"slow-for" default:"10s" min:"0s" max:"1h" reload:"yes" help:"for how long a client that presses on is slowed down before it gets rate_limited"`
+	Refusals     int           `koanf:"refusals" default:"1000" unit:"refusals" min:"256" max:"1000000" reload:"yes" help:"how often a client is refused that does not pause, before it is closed with rate_limited"`
+}
+
+// Attempts bound how often an address may connect.
+type Attempts struct {
+	Rate    int      `koanf:"rate" default:"50" unit:"connections/s" min:"0" max:"1000000" reload:"yes" help:"connections that one address, or one /64 of IPv6, may ask for each second; more get 429, and those who go on are cut without a word; 0 for no bound"`
+	Burst   int      `koanf:"burst" default:"1000" unit:"connections" min:"0" max:"1000000" reload:"yes" help:"how many of them at once, after a pause; 0 for as many as in a second"`
+	Exempt  []string `koanf:"exempt" flag:"limits-attempts-exempt" default:"[127.0.0.0/8,'::1']" max:"1000" check:"network" reload:"yes" help:"addresses and networks that may ask as often as they like"`
+	Proxies []string `koanf:"proxies" flag:"limits-attempts-proxy" default:"[]" max:"1000" check:"network" reload:"yes" help:"addresses and networks of proxies: of what they pass on the last address in X-Forwarded-For counts that is none of theirs"`
 }
 
 // Inbox bounds each user's inbox.

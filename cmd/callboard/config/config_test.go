@@ -20,7 +20,7 @@ import (
 // samples have a value for each check, so that a setting with it can be given another than its default.
 var samples = map[string]string{
 	"address": "127.0.0.1:7", "address or none": "127.0.0.1:7", "origin": "https://a.example.org",
-	"name": "vera", "sha256": strings.Repeat("ab", 32), "shards": "7",
+	"network": "10.0.0.7", "name": "vera", "sha256": strings.Repeat("ab", 32), "shards": "7",
 	"keys":      "https://a.example.org/keys",
 	"collector": "http://127.0.0.1:431", "header": "name=value",
 }
@@ -71,6 +71,9 @@ func another(t *testing.T, s *Setting, n int) string {
 		value, err := strconv.Atoi(s.Default)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if s.Max == s.Default {
+			return strconv.Itoa(value - n - 1)
 		}
 		return strconv.Itoa(value + n + 1)
 	case s.kind.Kind() == reflect.Float64:
@@ -189,6 +192,12 @@ func TestDefaultsAreTheProtocols(t *testing.T) {
 	}
 	if least := setting("inbox.bytes").Min; least != strconv.Itoa(protocol.MaxFrameBytes) {
 		t.Errorf("an inbox of %s bytes would not take the longest message, of %d", least, protocol.MaxFrameBytes)
+	}
+	if c.Limits.SessionsPerUser != protocol.MaxSessionsPerUser || c.Limits.FrameBytes != protocol.MaxFrameBytes {
+		t.Errorf("%+v", c.Limits)
+	}
+	if least := setting("limits.sends.refusals").Min; least != strconv.Itoa(protocol.MaxInFlight) {
+		t.Errorf("who is refused %s times is closed, and may have sent %d messages by then without a word from the service", least, protocol.MaxInFlight)
 	}
 }
 

@@ -1,0 +1,150 @@
+package transport
+
+import (
+	"context"
+	"math"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"callboard/actors"
+	"callboard/protocol"
+)
+
+// door is the listener that addresses ask at. Who has asked too often is cut here, before TLS and
+// before a goroutine is started. One goroutine accepts.
+type door struct {
+	net.Listener
+	server *Server
+}
+
+// Accept implements net.Listener.
+func (d door) Accept() (net.Conn, error) {
+	for {
+		nc, err := d.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		v, how := d.server.knock(nc)
+		if how != cut {
+			d.server.atDoor = v
+			return nc, nil
+		}
+		d.server.hitAttempts(nc.RemoteAddr().String())
+		if tcp, ok := nc.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // no farewell, and nothing stays of it
+		}
+		_ = nc.Close()
+	}
+}
+
+// visit is one connection up to its upgrade. The goroutine that serves it has it, but for what
+// pending guards.
+type visit struct {
+	asked bool // one attempt has been counted and not been used for a request yet
+	how   welcome
+	retry time.Duration
+	pendingPlace
+}
+
+// knock counts the attempt of a connection that is new, unless it is not for its address to be counted.
+func (s *Server) knock(nc net.Conn) (*visit, welcome) {
+	v := &visit{}
+	live := s.live.Load()
+	from, known := addressOf(nc.RemoteAddr().String())
+	if live.Attempts.Every == 0 || !known || live.exempt(from) || live.proxied(from) {
+		return v, letIn
+	}
+	v.asked = true
+	v.how, v.retry = s.attempts.ask(household(from), live.Attempts, s.now())
+	return v, v.how
+}
+
+// visitKey is where the context of a request has its visit.
+type visitKey struct{}
+
+// visited puts the visit of the connection that was accepted last into the contexts of its requests.
+func (s *Server) visited(ctx context.Context, nc net.Conn) context.Context {
+	v := s.atDoor
+	s.pending.add(nc, v)
+	return context.WithValue(ctx, visitKey{}, v)
+}
+
+// visitOf is the visit that a request belongs to.
+func visitOf(r *http.Request) *visit {
+	v, _ := r.Context().Value(visitKey{}).(*visit)
+	return v
+}
+
+// tooOften refuses a request if its address has asked too often. The first of a connection was counted at
+// the door; behind a proxy it is each request that counts.
+func (s *Server) tooOften(w http.ResponseWriter, r *http.Request) bool {
+	live := s.live.Load()
+	if live.Attempts.Every == 0 {
+		return false
+	}
+	how, retry := letIn, time.Duration(0)
+	if v := visitOf(r); v != nil && v.asked {
+		how, retry, v.asked = v.how, v.retry, false
+	} else if from, known := live.source(r); known && !live.exempt(from) {
+		how, retry = s.attempts.ask(household(from), live.Attempts, s.now())
+	}
+	if how == letIn {
+		return false
+	}
+	s.hitAttempts(r.RemoteAddr)
+	w.Header().Set("Retry-After", strconv.Itoa(int(max(1, math.Ceil(retry.Seconds())))))
+	w.Header().Set("Connection", "close")
+	s.refuse(w, http.StatusTooManyRequests, protocol.CodeTooManyAttempts, attemptsReason)
+	return true
+}
+
+const attemptsReason = "this address asks for connections too often; try again later"
+
+func (s *Server) hitAttempts(remote string) {
+	s.system.HitLimit(protocol.CodeTooManyAttempts, "", remote, attemptsReason)
+}
+
+// source is the address that a request comes from: behind a proxy of ours the last one that it names
+// and that is none of ours; false if it names none.
+func (l *live) source(r *http.Request) (netip.Addr, bool) {
+	from, known := addressOf(r.RemoteAddr)
+	if !known || !l.proxied(from) {
+		return from, known
+	}
+	named := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
+	for _, text := range slices.Backward(named) {
+		addr, err := netip.ParseAddr(strings.TrimSpace(text))
+		if err != nil {
+			return from, false
+		}
+		if !l.proxied(addr) {
+			return addr, true
+		}
+	}
+	return from, false
+}
+
+func (l *live) exempt(addr netip.Addr) bool { return within(l.Exempt, addr) }
+
+func (l *live) proxied(addr netip.Addr) bool { return within(l.Proxies, addr) }
+
+func within(networks []netip.Prefix, addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(addr) })
+}
+
+// addressOf reads the address of a peer.
+func addressOf(remote string) (netip.Addr, bool) {
+	peer, err := netip.ParseAddrPort(remote)
+	return peer.Addr(), err == nil
+}
+
+// checkAttempts checks the rate at which an address may connect.
+func checkAttempts(r actors.Rate) bool {
+	return r.Every >= 0 && r.Every <= time.Hour && (r.Every == 0 || r.Burst >= 1 && r.Burst <= actors.MaxBurst)
+}

@@ -1,0 +1,245 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"callboard/actors"
+	"callboard/protocol"
+)
+
+// dialects are all that a client may speak.
+var dialects = []protocol.Codec{protocol.Seed, protocol.JSON, protocol.Proto}
+
+// enters connects a user and, in version 1, says CONNECT.
+func (s *service) enters(user string, codec protocol.Codec) *rawPeer {
+	s.t.Helper()
+	if codec == protocol.Seed {
+		return s.raw(user)
+	}
+	p := s.speak(user, codec)
+	p.says(codec, &protocol.Connect{})
+	if _, ok := p.hears(codec).(*protocol.Connect); !ok {
+		s.t.Fatal("no CONNECT comes")
+	}
+	return p
+}
+
+// others are a pair of users who send to each other all the time, each message in time.
+func (s *service) others(do func()) {
+	s.t.Helper()
+	stop, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- pairWorks(s, stop) }()
+	do()
+	close(stop)
+	must(s.t, <-done)
+}
+
+// pairWorks sends to and fro until it is told to stop. An error says that something did not come in time.
+func pairWorks(s *service, stop <-chan struct{}) error {
+	olga, _, err := s.dial("olga", nil)
+	if err != nil {
+		return err
+	}
+	defer olga.ws.Close()
+	tick := time.NewTicker(60 * time.Millisecond) // slower than any rate here
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		began := time.Now()
+		if err := olga.ws.WriteMessage(1, []byte(send("olga", strconv.Itoa(n)))); err != nil {
+			return err
+		}
+		got, err := olga.tryRead()
+		if err != nil || got.Content != strconv.Itoa(n) {
+			return fmt.Errorf("message %d: %+v, %w", n, got, err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			return fmt.Errorf("message %d took %s", n, took)
+		}
+		select {
+		case <-stop:
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// The three steps over real sockets, in every dialect: what is above the rate is slowed down, refused with a hint, and then
+// the session is closed; and others notice nothing.
+func TestRateIsKeptInEveryDialect(t *testing.T) {
+	for _, codec := range dialects {
+		t.Run(codec.String()+"seed"[min(len(codec.String()), 4):], func(t *testing.T) {
+			rates := actors.Rates{Session: actors.Rate{Every: 50 * time.Millisecond, Burst: 5}, SlowFor: 500 * time.Millisecond, MaxRefusals: 300}
+			s := start(t, Config{}, actors.Config{Rates: rates})
+			s.others(func() {
+				p := s.enters("mallory", codec)
+				began := time.Now()
+				go func() { // ends with the connection
+					for n := range 400 {
+						if _, err := p.Write(clientFrame(opcodeOf(codec), string(codec.Append(nil, &protocol.Send{Receiver: "carol", Content: "x", Id: fmt.Sprint(n)})))); err != nil {
+							return
+						}
+					}
+				}()
+				refusals, last := 0, (*protocol.Error)(nil)
+				for {
+					opcode, payload := p.reads()
+					if opcode == opClose {
+						if code := protocol.CloseCode(payload[0])<<8 | protocol.CloseCode(payload[1]); code != protocol.CloseRateLimited || string(payload[2:]) != "rate_limited" {
+							t.Fatalf("closed with %v %q", code, payload[2:])
+						}
+						break
+					}
+					if opcode != opcodeOf(codec) {
+						continue // a ping
+					}
+					m, err := codec.Decode(payload, nil)
+					must(t, err)
+					e, refused := m.(*protocol.Error)
+					if !refused {
+						continue
+					}
+					if refusals++; refusals == 1 && time.Since(began) < 500*time.Millisecond {
+						t.Errorf("refused after %s", time.Since(began))
+					}
+					if e.Code != string(protocol.CodeRateLimited) || e.Retry == 0 || e.Retry > 1000 {
+						t.Fatalf("refused with %v", e)
+					}
+					last = e
+				}
+				if refusals != 301 || last.Id != "" || last.Retry < 1000 {
+					t.Errorf("refused %d times, the last with %v", refusals, last)
+				}
+				m := s.system.Metrics()
+				if m.Limits[actors.LimitSlowed] == 0 || m.Limits[protocol.CodeRateLimited] != 301 || m.Kept < 10 {
+					t.Errorf("counted: %v, %d kept", m.Limits, m.Kept)
+				}
+			})
+		})
+	}
+}
+
+func TestFrameLimitIsToldKeptAndReloaded(t *testing.T) {
+	for _, codec := range dialects {
+		t.Run(codec.String(), func(t *testing.T) {
+			s := start(t, Config{}, actors.Config{MaxFrameBytes: 10_000})
+			s.others(func() {
+				longest := strings.Repeat("x", 10_000-len(codec.Append(nil, &protocol.Send{Receiver: "carol", Id: "1", Content: strings.Repeat("x", 9000)}))+9000)
+				p := s.enters("mallory", codec)
+				p.says(codec, &protocol.Send{Receiver: "carol", Id: "1", Content: longest})
+				p.put(clientFrame(opPing, "still here"))
+				for {
+					if opcode, _ := p.reads(); opcode == opPong {
+						break
+					}
+				}
+				p.says(codec, &protocol.Send{Receiver: "carol", Id: "1", Content: longest + "x"})
+				p.closed(protocol.CloseTooBig)
+
+				p = s.enters("mallory", codec)
+				p.put(fragment(false, opcodeOf(codec), longest))
+				p.put(fragment(true, opContinuation, strings.Repeat("x", 500)))
+				p.closed(protocol.CloseTooBig)
+			})
+			if n := s.system.Metrics().Limits[protocol.CodeTooLarge]; n != 2 {
+				t.Errorf("%d are counted", n)
+			}
+		})
+	}
+}
+
+func TestAddressThatAsksTooOftenIsTurnedAwayAndThenCut(t *testing.T) {
+	s := start(t, Config{Attempts: actors.Rate{Every: time.Hour, Burst: 4}}, actors.Config{})
+	var peers []*peer
+	for range 4 {
+		peers = append(peers, s.connect("1"))
+	}
+	for range 4 {
+		_, got, err := s.dial("1", nil)
+		after, _ := strconv.Atoi(got.header.Get("Retry-After"))
+		if err == nil || got.status != http.StatusTooManyRequests || after < 3500 {
+			t.Fatalf("got %v, %v, want 429 and when to come back", got, err)
+		}
+	}
+	for range 3 {
+		if _, got, err := s.dial("1", nil); err == nil || got.status != 0 {
+			t.Fatalf("got %v, %v, want nothing at all", got, err)
+		}
+	}
+	if m, n := s.system.Metrics().Limits[protocol.CodeTooManyAttempts], s.server.Metrics().Refused[protocol.CodeTooManyAttempts]; m != 7 || n != 4 {
+		t.Errorf("%d are counted, %d as refused", m, n)
+	}
+	for n, p := range peers { // who is here notices nothing
+		p.send("1", fmt.Sprint(n))
+		for _, other := range peers {
+			other.gets(fmt.Sprint(n))
+		}
+	}
+	must(t, s.server.Reload(Live{MaxConnections: 100, Attempts: actors.Rate{Every: time.Hour, Burst: 4}, Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}))
+	must(t, s.connect("1").ws.Close())
+	must(t, s.server.Reload(Live{MaxConnections: 100}))
+	must(t, s.connect("1").ws.Close())
+	for _, wrong := range []Live{
+		{MaxConnections: 1, Attempts: actors.Rate{Every: time.Second}}, {MaxConnections: 1, Attempts: actors.Rate{Every: -1, Burst: 1}}, {MaxConnections: 1, MaxPending: -1},
+	} {
+		if s.server.Reload(wrong) == nil {
+			t.Errorf("%+v is taken", wrong)
+		}
+	}
+}
+
+// Each request that is refused for another reason counts too, however many a connection makes.
+func TestFurtherRequestsOfAConnectionCount(t *testing.T) {
+	s := start(t, Config{Attempts: actors.Rate{Every: time.Hour, Burst: 3}}, actors.Config{})
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: clientTLS()}, Timeout: patience}
+	defer client.CloseIdleConnections()
+	for n, want := range []int{http.StatusUpgradeRequired, http.StatusUpgradeRequired, http.StatusUpgradeRequired, http.StatusTooManyRequests} {
+		request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, scheme("http")+"://"+s.address+"/ws/1", http.NoBody)
+		must(t, err)
+		response, err := client.Do(request)
+		must(t, err)
+		var problem struct{ Code, Reason string }
+		must(t, json.NewDecoder(response.Body).Decode(&problem))
+		must(t, response.Body.Close())
+		if response.StatusCode != want || want == http.StatusTooManyRequests && (problem.Code != "too_many_attempts" || !response.Close) {
+			t.Errorf("request %d: %s, %+v", n+1, response.Status, problem)
+		}
+	}
+}
+
+func TestClientsBehindAProxyAreToldApart(t *testing.T) {
+	local := []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+	s := start(t, Config{Attempts: actors.Rate{Every: time.Hour, Burst: 2}, Proxies: local, Exempt: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}}, actors.Config{})
+	ask := func(from string) int {
+		p, got, err := s.dial("1", http.Header{"X-Forwarded-For": {"198.51.100.77, " + from}})
+		if err == nil {
+			_ = p.ws.Close()
+			return http.StatusSwitchingProtocols
+		}
+		return got.status
+	}
+	for range 2 {
+		for _, from := range []string{"192.0.2.1", "2001:db8::1"} {
+			if got := ask(from); got != http.StatusSwitchingProtocols {
+				t.Fatalf("%s: %d", from, got)
+			}
+		}
+	}
+	for range 10 { // a proxy's connection is never cut
+		for _, from := range []string{"192.0.2.1", "2001:db8::2"} {
+			if got := ask(from); got != http.StatusTooManyRequests {
+				t.Fatalf("%s: %d", from, got)
+			}
+		}
+		if got := ask("203.0.113.9"); got != http.StatusSwitchingProtocols {
+			t.Fatalf("who is exempt: %d", got)
+		}
+	}
+}
