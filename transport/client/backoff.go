@@ -4,6 +4,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"callboard/protocol"
 )
 
 // A backoff says how long to wait before the next attempt: a random time between
@@ -29,8 +31,14 @@ func (b *backoff) next(err error) time.Duration {
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		wait += min(max(refused.RetryAfter, 0), maxRetryAfter)
 	}
+	if closed, ok := errors.AsType[*ClosedError](err); ok {
+		wait += min(closed.RetryAfter, maxRetryAfter)
+	}
 	return wait
 }
+
+// retryOf is for how long the service asks to be left alone.
+func retryOf(m *protocol.Error) time.Duration { return time.Duration(m.Retry) * time.Millisecond }
 
 // success makes the next wait short again.
 func (b *backoff) success() { b.attempts = 0 }

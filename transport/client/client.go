@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"callboard/protocol"
 )
@@ -37,6 +38,8 @@ type Client struct {
 	intake   *intake
 	states   history
 	renewing int           // tokens that were shown and that no CONNECT has answered
+	pause    time.Time     // until when no message is written, because the service asked for it
+	hint     time.Duration // what the service has said last of when to come back, on this connection
 	late     bool          // run will come back for acknowledgements that wait, by itself
 	over     chan struct{} // closed when err is set
 	err      error         // why the Client is at an end; nil: it is not

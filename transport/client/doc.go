@@ -16,6 +16,7 @@
 //   - Said plainly. What was refused is a [SendError] with the service's code; what
 //     was removed before this device had it is a [GapError] in its place; why the
 //     connection is away is in [Client.State].
+//   - It keeps to the service's rates: when it is told to wait it writes nothing until then.
 //   - It comes back by itself: after a random, growing pause, or the one that the
 //     server asks for, unless the service says that it should not. Then every call
 //     says why, with a [ClosedError] or a [RefusedError].

@@ -56,6 +56,10 @@ func refused(answer *http.Response) *RefusedError {
 type ClosedError struct {
 	Code   protocol.CloseCode
 	Reason string // Most often Code.Word, or what was wrong in words.
+
+	// RetryAfter is how long the server asks to be left alone; 0 if it does not say. A Conn leaves
+	// it to its caller: it is the Retry of the last ERROR without an id.
+	RetryAfter time.Duration
 }
 
 // Error is the code, its word, and the reason if it says more.

@@ -142,7 +142,7 @@ func (c *Client) open(conn *Conn, token string) (*protocol.Connect, error) {
 	case *protocol.Connect:
 		return m, nil
 	case *protocol.Error:
-		return nil, &RefusedError{Status: http.StatusSwitchingProtocols, Code: protocol.ErrorCode(m.Code), Reason: m.Reason}
+		return nil, &RefusedError{Status: http.StatusSwitchingProtocols, Code: protocol.ErrorCode(m.Code), Reason: m.Reason, RetryAfter: retryOf(m)}
 	case *protocol.Close:
 		return nil, closedBy(conn, m)
 	}
@@ -170,6 +170,9 @@ func (c *Client) serve(life context.Context, s *session) error {
 	if !errors.Is(err, ErrClosed) {
 		c.intake.lost()
 	}
+	if closed, ok := errors.AsType[*ClosedError](err); ok {
+		closed.RetryAfter = c.hint
+	}
 	for _, forgotten := range c.outbox.lost() {
 		forgotten.finish(Receipt{}, forgotten.failure(err))
 	}
@@ -193,7 +196,7 @@ func (c *Client) connected(s *session) {
 		inFlight = protocol.MaxInFlight
 	}
 	c.mu.Lock()
-	c.late, c.renewing = false, 0
+	c.late, c.renewing, c.hint = false, 0, 0
 	c.outbox.connected(inFlight)
 	restored := c.intake.connected(g)
 	c.mu.Unlock()
@@ -214,13 +217,14 @@ func (c *Client) write(life context.Context, s *session, read <-chan error) erro
 	renewal := newRenewal(life, c, s.token)
 	defer renewal.end()
 	var batch []protocol.Message
-	late := time.NewTimer(time.Hour) // for acknowledgements that nothing else hurries
-	late.Stop()
+	late, paused := stoppedTimer(), stoppedTimer() // for acknowledgements that nothing else hurries, and for what waits for the service
 	defer late.Stop()
+	defer paused.Stop()
 	waiting, due := false, false
 	for life.Err() == nil {
 		var some bool
-		batch, some = c.batch(batch[:0], due)
+		var pause time.Duration
+		batch, some, pause = c.batch(batch[:0], due)
 		due = false
 		if len(batch) > 0 {
 			if err := conn.Write(batch...); err != nil {
@@ -236,8 +240,12 @@ func (c *Client) write(life context.Context, s *session, read <-chan error) erro
 			late.Reset(c.config.AckDelay)
 			waiting = true
 		}
+		if pause > 0 {
+			paused.Reset(pause)
+		}
 		select {
 		case <-c.wake:
+		case <-paused.C:
 		case <-late.C:
 			waiting, due = false, true
 		case <-renewal.timer.C:
@@ -256,9 +264,16 @@ func (c *Client) write(life context.Context, s *session, read <-chan error) erro
 	return c.leave(conn, read)
 }
 
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}
+
 // batch appends what is to be written now. It returns whether an acknowledgement
-// waits for others; one that is due does not.
-func (c *Client) batch(batch []protocol.Message, due bool) (_ []protocol.Message, some bool) {
+// waits for others; one that is due does not; and for how long messages wait because the
+// service wants it so.
+func (c *Client) batch(batch []protocol.Message, due bool) (_ []protocol.Message, some bool, pause time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	some, now := c.intake.owes()
@@ -267,7 +282,13 @@ func (c *Client) batch(batch []protocol.Message, due bool) (_ []protocol.Message
 		some = false
 	}
 	c.late = some
-	return c.outbox.take(batch, maxFlush), some
+	if !c.pause.IsZero() {
+		if pause = time.Until(c.pause); pause > 0 {
+			return batch, some, pause
+		}
+		c.pause = time.Time{}
+	}
+	return c.outbox.take(batch, maxFlush), some, 0
 }
 
 // leave says goodbye.
@@ -343,6 +364,8 @@ func (c *Client) accept(m protocol.Message) (more bool, err error) {
 			c.refused(m)
 		} else if m.Code == string(protocol.CodeGap) {
 			return c.intake.gap(m.Gap), nil
+		} else {
+			c.hint = retryOf(m)
 		}
 	case *protocol.Connect:
 		if c.renewing == 0 {

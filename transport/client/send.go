@@ -110,8 +110,11 @@ func (c *Client) sent(m *protocol.Sent) {
 // refused is the service's refusal of a message.
 func (c *Client) refused(m *protocol.Error) {
 	if s := c.outbox.answered(m.Id); s != nil {
-		code := protocol.ErrorCode(m.Code)
-		s.finish(Receipt{}, &SendError{ID: m.Id, Code: code, Reason: m.Reason, Unconfirmed: uncertain(code)})
+		code, wait := protocol.ErrorCode(m.Code), retryOf(m)
+		if code == protocol.CodeRateLimited {
+			c.pause = time.Now().Add(min(wait, maxRetryAfter))
+		}
+		s.finish(Receipt{}, &SendError{ID: m.Id, Code: code, Reason: m.Reason, RetryAfter: wait, Unconfirmed: uncertain(code)})
 		signal(c.wake)
 	}
 }

@@ -82,6 +82,10 @@ type SendError struct {
 	Code   protocol.ErrorCode
 	Reason string // In words, for people.
 
+	// RetryAfter is how long the service would refuse the same again; 0 if it does not say. Until then
+	// the Client sends nothing else either.
+	RetryAfter time.Duration
+
 	// Unconfirmed says that the message may be kept or not: it was written and no
 	// answer came, or the service failed over it. To be certain send it again under
 	// its ID.
@@ -107,10 +111,10 @@ func (e *SendError) Unwrap() error { return e.cause }
 // Temporary reports whether to send the message again, under its ID and after a
 // pause, is safe and may help: the service could not keep it just then, nobody
 // knows whether it did, or the receiver's inbox is full until the receiver comes,
-// which may be long. The Client does not do so itself after a refusal, because
+// which may be long, or too much was sent in too short a time (after RetryAfter). The Client does not do so itself after a refusal, because
 // the message would then come behind later ones.
 func (e *SendError) Temporary() bool {
-	return e.Unconfirmed || e.Code == protocol.CodeInboxFull
+	return e.Unconfirmed || e.Code == protocol.CodeInboxFull || e.Code == protocol.CodeRateLimited
 }
 
 // uncertain is whether a refusal with the code leaves open what became of the message.
