@@ -17,8 +17,8 @@ func newBench() *cobra.Command {
 		Short: "Load a service, measure it and check its promises",
 		Long: `Load a service, measure it and check its promises.
 
-relay, durable, idle, fanin, fanout, random, scale and look drive a service that runs
-already. chaos and stall start one of their own, on a port of the loopback and in a
+relay, durable, idle, fanin, fanout, random, scale, look and handshakes drive a service
+that runs already. chaos and stall start one of their own, on a port of the loopback and in a
 temporary directory.
 
 Every run uses users that nobody else has; what they sent stays in the store of
@@ -34,7 +34,7 @@ the service until it is old enough.`,
 	for _, w := range workloads {
 		cmd.AddCommand(newWorkload(w))
 	}
-	cmd.AddCommand(newBenchScale(), newBenchLook(), newChaos(), newStall())
+	cmd.AddCommand(newBenchScale(), newBenchLook(), newBenchHandshakes(), newChaos(), newStall())
 	return cmd
 }
 
