@@ -60,9 +60,9 @@ func (p *pacer) ask(m *meter, now time.Duration, first bool) (what paced, wait t
 
 // wait is how long it takes until so many messages may come, of the session and of the user.
 func (p *pacer) wait(m *meter, now time.Duration, session, user int) time.Duration {
-	wait := p.used.Wait(p.rates.Session, now, session)
+	wait := p.used.Delay(p.rates.Session, now, session)
 	if m != nil {
-		wait = max(wait, m.bucket().Wait(p.rates.User, now, user))
+		wait = max(wait, m.bucket().Delay(p.rates.User, now, user))
 	}
 	return wait
 }

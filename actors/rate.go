@@ -56,8 +56,8 @@ func (b Bucket) Take(r Rate, now time.Duration, n int) Bucket {
 	return max(b, Bucket(now)) + Bucket(time.Duration(n)*r.Every)
 }
 
-// Wait is how long it takes until so many may come, if none come before; 0 if they may now.
-func (b Bucket) Wait(r Rate, now time.Duration, n int) time.Duration {
+// Delay is how long it takes until so many may come, if none come before; 0 if they may now.
+func (b Bucket) Delay(r Rate, now time.Duration, n int) time.Duration {
 	if r.Every == 0 {
 		return 0
 	}

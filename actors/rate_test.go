@@ -33,7 +33,7 @@ func TestBucketGivesTheBurstAndThenTheRate(t *testing.T) {
 				rt.Fatalf("%d tokens, want %d", got, stock)
 			}
 			n := rapid.IntRange(1, r.Burst).Draw(rt, "want")
-			wait := b.Wait(r, now, n)
+			wait := b.Delay(r, now, n)
 			if (wait == 0) != (stock >= n) {
 				rt.Fatalf("waits %v for %d of %d", wait, n, stock)
 			}
@@ -49,7 +49,7 @@ func TestBucketGivesTheBurstAndThenTheRate(t *testing.T) {
 
 func TestRateOfZeroBoundsNothing(t *testing.T) {
 	r, b := PerSecond(0, 7), Bucket(0)
-	if r != (Rate{}) || b.Tokens(r, 0) != MaxBurst || b.Take(r, 5, 100) != b || b.Wait(r, 0, 100) != 0 {
+	if r != (Rate{}) || b.Tokens(r, 0) != MaxBurst || b.Take(r, 5, 100) != b || b.Delay(r, 0, 100) != 0 {
 		t.Errorf("%+v bounds something", r)
 	}
 	if r := PerSecond(50, 0); r != (Rate{20 * time.Millisecond, 50}) {

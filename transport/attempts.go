@@ -62,13 +62,13 @@ func (a *attempts) ask(from netip.Addr, rate actors.Rate, now time.Duration) (ho
 		who.refusals = who.refusals.Take(rate, now, 1)
 		how = turnedAway
 	default:
-		return cut, who.connections.Wait(rate, now, 1)
+		return cut, who.connections.Delay(rate, now, 1)
 	}
 	if !known {
 		a.makeRoom(now)
 	}
 	a.of[from] = who
-	return how, who.connections.Wait(rate, now, 1)
+	return how, who.connections.Delay(rate, now, 1)
 }
 
 // makeRoom forgets who has not asked lately, or else somebody: seldom enough to cost nothing for each attempt.
