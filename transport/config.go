@@ -104,7 +104,7 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 // live is what of it can change.
-func (c *Config) live() Live {
+func (c Config) live() Live {
 	return Live{
 		MaxConnections: c.MaxConnections, AllowOrigins: c.AllowOrigins, MaxPending: c.MaxPending,
 		Attempts: c.Attempts, Exempt: c.Exempt, Proxies: c.Proxies,
