@@ -53,6 +53,7 @@ var commandRows = []commandRow{
 	{line: "bench stall", tested: "TestStalledDevicesCostDiskNotMemory"},
 	{line: "bench scale --users 2 --duration 10ms --warmup 0s --steps 4,5 --url @url", least: admin},
 	{line: "bench look --users 2 --idle 1 --rounds 1 --duration 10ms --warmup 0s --url @url", least: viewer},
+	{line: "bench handshakes --users 2 --attempts 4 --rounds 1 --duration 10ms --warmup 0s --url @url"},
 
 	{line: "send --to bob hello", least: operator},
 	{line: "broadcast --to bob,eve noon", least: operator},
