@@ -107,7 +107,7 @@ func TestPacerKeepsTheRates(t *testing.T) {
 
 func TestMetersOfThoseWhoWentAreForgottenInTime(t *testing.T) {
 	r, m := Rate{time.Second, 10}, &meters{}
-	link := func() *Link { return &Link{user: "alice", wake: make(chan struct{}, 1)} }
+	link := func() *Link { return &Link{user: "alice"} }
 	first, second := link(), link()
 	m.lend(first)
 	m.lend(second)

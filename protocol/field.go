@@ -132,6 +132,17 @@ func fieldOf(key []byte, is shape) field {
 		return fieldGap
 	case "epoch":
 		return fieldEpoch
+	case "first":
+		return fieldFirst
+	case "last":
+		return fieldLast
+	}
+	return fieldOfLimit(key)
+}
+
+// fieldOfLimit is the field of the limits of CONNECT that a key names.
+func fieldOfLimit(key []byte) field {
+	switch string(key) {
 	case "frame_bytes":
 		return fieldFrameBytes
 	case "user_id_bytes":
@@ -152,10 +163,6 @@ func fieldOf(key []byte, is shape) field {
 		return fieldWindowBytes
 	case "devices":
 		return fieldDevices
-	case "first":
-		return fieldFirst
-	case "last":
-		return fieldLast
 	}
 	return fieldUnknown
 }
