@@ -66,6 +66,7 @@ func (j *journal) Receive(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
 	case *actor.Restarting:
+		j.timer = false // movesDue may be what it failed on
 		j.abandon(ErrInternal)
 		j.answerFences(ctx)   // the commit before one may be what it failed on
 		if j.failure != nil { // the probe may be what it failed on
@@ -81,9 +82,11 @@ func (j *journal) Receive(ctx actor.Context) {
 	case *fence:
 		j.fence(ctx, msg)
 	case *movesDue:
+		j.system.fault("journal", msg)
 		j.timer = false
 		j.flush()
 	case *probe:
+		j.system.fault("journal", msg)
 		j.probe(ctx)
 
 	default:
@@ -220,6 +223,7 @@ func (j *journal) refuse(msg *commit, why *Error) {
 // store knows what of that is kept.
 func (j *journal) fence(ctx actor.Context, msg *fence) {
 	j.fences = append(j.fences, msg)
+	j.system.fault("journal", msg) // from here on the next life answers it
 	j.flush()
 	j.answerFences(ctx)
 }

@@ -101,11 +101,15 @@ func powerOfTwo(n int) int {
 // weighing is a look that is under way.
 type weighing struct {
 	sight
-	waits int
+	waits  int
+	failed bool // what is known of the shards is not all
 }
 
 func (r *registry) weighLater(ctx actor.Context) {
 	if r.system.config.AutoScale {
+		if r.clock != nil {
+			r.clock.Stop() // weigh may be tried again
+		}
 		r.clock = r.system.after(weighEvery, ctx.Self(), msgWeigh)
 	}
 }
@@ -119,9 +123,21 @@ func (r *registry) weigh(ctx actor.Context) {
 	if r.scaling != nil || r.weighing != nil {
 		return
 	}
-	r.weighing = &weighing{sight{now: r.system.now(), shards: len(r.shards), cores: r.system.config.cores()}, len(r.shards)}
+	r.weighing = &weighing{
+		sight: sight{now: r.system.now(), shards: len(r.shards), cores: r.system.config.cores()},
+		waits: len(r.shards),
+	}
 	for _, road := range r.shards {
 		ctx.Request(road.pid, &describeShard{})
+	}
+}
+
+// unweighed: a shard has failed over the question. The answers of the others are left aside, and
+// the next look asks all again.
+func (r *registry) unweighed() {
+	if r.weighing != nil {
+		r.weighing.failed = true
+		r.weighed(nil, &ShardInfo{})
 	}
 }
 
@@ -134,7 +150,7 @@ func (r *registry) weighed(ctx actor.Context, info *ShardInfo) {
 		return
 	}
 	r.weighing = nil
-	if r.scaling != nil || len(r.shards) != w.shards {
+	if w.failed || r.scaling != nil || len(r.shards) != w.shards {
 		return
 	}
 	if shards, why := r.pilot.decide(w.sight); shards > 0 {

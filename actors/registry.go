@@ -63,6 +63,8 @@ func (r *registry) Receive(ctx actor.Context) {
 		r.settled(ctx, msg)
 	case *ShardInfo:
 		r.weighed(ctx, msg)
+	case *Error: // of a shard that was asked how it is
+		r.unweighed()
 
 	case *overdue:
 		r.Receive(replayed{ctx, msg.mail, msg.times})

@@ -32,6 +32,7 @@ type rescaling struct {
 	width    uint32        // of a step, in slices
 	stepped  time.Duration // when the step at hand began, of System.now
 	waits    int           // for so many answers
+	heard    any           // the last of them
 	state    Scaling
 	failed   []uint64 // by the shards that are given up
 }
@@ -77,16 +78,22 @@ func (r *registry) tellAll(ctx actor.Context, msg any) {
 	}
 }
 
-// answered notes one answer, and returns whether it was the last.
-func (r *registry) answered() bool {
-	r.scaling.waits--
+// answered notes one answer, once though it may be tried again (again.go), and returns
+// whether it was the last.
+func (r *registry) answered(msg any) bool {
+	if s := r.scaling; s.heard != msg {
+		s.heard = msg
+		s.waits--
+	}
 	return r.scaling.waits == 0
 }
 
 func (r *registry) prepared(ctx actor.Context, msg *prepared) {
 	s := r.scaling
-	s.state.ToMove += msg.users
-	if !r.answered() {
+	if s.heard != msg {
+		s.state.ToMove += msg.users
+	}
+	if !r.answered(msg) {
 		return
 	}
 	s.state.Phase = Moving
@@ -120,9 +127,11 @@ func (r *registry) step(ctx actor.Context) {
 
 func (r *registry) turned(ctx actor.Context, msg *turned) {
 	s := r.scaling
-	s.state.Moved += msg.users
+	if s.heard != msg {
+		s.state.Moved += msg.users
+	}
 	switch {
-	case !r.answered():
+	case !r.answered(msg):
 	case s.bound < ringSlices:
 		r.rest(ctx)
 	default:
@@ -145,10 +154,10 @@ func (r *registry) rest(ctx actor.Context) {
 
 func (r *registry) settled(ctx actor.Context, msg *shardSettled) {
 	s := r.scaling
-	if msg.failed > 0 {
+	if msg.failed > 0 && s.heard != msg {
 		s.failed = append(s.failed, msg.failed)
 	}
-	if !r.answered() {
+	if !r.answered(msg) {
 		return
 	}
 	for i, failed := range s.failed { // so that the sum stays what it was
@@ -168,8 +177,8 @@ func (r *registry) settled(ctx actor.Context, msg *shardSettled) {
 }
 
 // shardEnded: one that was given up, or the node stops.
-func (r *registry) shardEnded(ctx actor.Context, _ *actor.Terminated) {
-	if r.scaling != nil && r.scaling.state.Phase == Ending && r.answered() {
+func (r *registry) shardEnded(ctx actor.Context, msg *actor.Terminated) {
+	if r.scaling != nil && r.scaling.state.Phase == Ending && r.answered(msg) {
 		r.scaled(ctx)
 	}
 	if r.running--; r.ending && r.running == 0 {

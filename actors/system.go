@@ -319,7 +319,9 @@ func (s *System) wrapUp(ctx context.Context) {
 	for _, shard := range s.ring.Load().all() {
 		if _, err := askShard[*wrappedUp](ctx, s, shard, &wrapUpShard{}); err != nil && !errors.Is(err, errGivenUp) {
 			s.log.Warn("users not wrapped up", slog.String("shard", shard.pid.GetId()), slog.Any("error", err))
-			return
+			if ctx.Err() != nil {
+				return
+			}
 		}
 	}
 }
