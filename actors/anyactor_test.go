@@ -67,6 +67,7 @@ func (w *world) outlives(level string) {
 	rate := map[string]int{"registry": 4, "gateway": 4, "doorkeeper": 3, "coroner": 3, "journal": 20}[level]
 	var lost sync.Map // by session
 	ctx, cancel := context.WithCancel(w.Context())
+	defer cancel() // also if what follows gives up
 	go w.everythingElse(ctx)
 	users, failures := w.crowded(func(b *breakage, actor string, message any) bool {
 		at := rowOf(actor)

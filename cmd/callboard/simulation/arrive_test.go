@@ -56,6 +56,7 @@ func (c *conn) welcome(m *protocol.Connect) {
 		r.breaks("%s is welcomed twice", c.name)
 	}
 	c.welcomed = true
+	c.passes()
 	if b := r.ledger.box(c.client.user); m.Epoch == 0 || b.epoch != 0 && b.epoch != m.Epoch {
 		r.breaks("%s is told of epoch %d, and was told of %d before", c.name, m.Epoch, b.epoch)
 	} else if m.Head > 0 {
@@ -76,6 +77,13 @@ func (c *conn) welcome(m *protocol.Connect) {
 	}
 	c.begins(cursor)
 	c.read, c.acked = cursor, cursor
+}
+
+// passes checks that nobody is let in who was blocked when the connection began, and is still.
+func (c *conn) passes() {
+	if c.barrier.stands() && c.run.barriers[c.client.user] == c.barrier {
+		c.run.breaks("%s is let in, and the user is blocked", c.name)
+	}
 }
 
 // begins checks where delivery begins: nothing is left out, and what the service knew for

@@ -22,6 +22,9 @@ type brittle struct {
 	seen  atomic.Int64 // messages
 	delay atomic.Int64 // that a commit takes
 
+	survived atomic.Uint64 // failures of actors that outlive them
+	stopped  atomic.Bool   // nobody has anything to do any more
+
 	mu     sync.Mutex
 	orders []*order        // guarded by mu
 	taints map[string]bool // guarded by mu: contents that are poison
@@ -31,7 +34,7 @@ var _ inbox.Store = (*brittle)(nil)
 
 // order has an actor fail, after some messages, so many times in a row.
 type order struct {
-	where string // the beginning of an actor's name, or "commit", "committed", "read"
+	where string // an actor's name, the beginning of it up to a slash, or "commit", "committed", "read"
 	after int
 	times int
 	takes time.Duration // it does not fail, and takes so long
@@ -75,6 +78,7 @@ func (b *brittle) slow(delay time.Duration) { b.delay.Store(int64(delay)) }
 // all others have come to rest: else an actor that wakes another would be followed by that
 // one at once, and nobody would come between.
 func (b *brittle) fault(actor string, message any) {
+	b.stillRuns(actor, message)
 	if every := b.node.run.slowEvery; every > 0 && b.seen.Add(1)%every == 0 {
 		time.Sleep(time.Nanosecond)
 	}
@@ -89,6 +93,15 @@ func (b *brittle) fault(actor string, message any) {
 		b.fail(actor, "poison")
 	}
 	b.at(actor, kind)
+}
+
+// stillRuns checks that nobody does anything when the service has stopped.
+func (b *brittle) stillRuns(actor string, message any) {
+	if b.stopped.Load() {
+		b.node.run.mu.Lock()
+		defer b.node.run.mu.Unlock()
+		b.node.run.breaks("%s gets %T, and the service has stopped", actor, message)
+	}
 }
 
 // at fails if there is an order to.
@@ -112,14 +125,26 @@ func (b *brittle) fail(where, what string) {
 	r := b.node.run
 	r.troubled()
 	r.say("%s fails on %s", where, what)
+	if survives(where) {
+		b.survived.Add(1)
+	}
 	panic("by order")
+}
+
+// survives is whether an actor outlives its panics.
+func survives(actor string) bool {
+	switch actor {
+	case "registry", "gateway", "doorkeeper", "coroner":
+		return true
+	}
+	return strings.HasPrefix(actor, "shard/")
 }
 
 func (b *brittle) due(where string) *order {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, o := range b.orders {
-		if !strings.HasPrefix(where, o.where) {
+		if where != o.where && (!strings.HasSuffix(o.where, "/") || !strings.HasPrefix(where, o.where)) {
 			continue
 		}
 		if o.after--; o.after >= 0 {
@@ -137,6 +162,7 @@ func (b *brittle) due(where string) *order {
 // Commit implements inbox.Store. It takes its time, and fails before or after.
 func (b *brittle) Commit(batch *inbox.Batch) error {
 	b.at("commit", "")
+	b.spoil(batch)
 	time.Sleep(time.Duration(b.delay.Load()))
 	err := b.Store.Commit(batch)
 	if err == nil {
@@ -148,5 +174,9 @@ func (b *brittle) Commit(batch *inbox.Batch) error {
 // Read implements inbox.Store.
 func (b *brittle) Read(user protocol.UserID, after uint64, maxEntries, maxBytes int) ([]inbox.Entry, error) {
 	b.at("read", "")
-	return b.Store.Read(user, after, maxEntries, maxBytes)
+	entries, err := b.Store.Read(user, after, maxEntries, maxBytes)
+	if len(entries) > 0 && b.node.run.planted("an entry is not read") {
+		entries = entries[:len(entries)-1]
+	}
+	return entries, err
 }

@@ -20,12 +20,13 @@ type client struct {
 	window uint32
 	rude   bool // does not answer a close frame
 
-	conn     *conn // the newest; may have ended
-	conns    int
-	received uint64 // has everything up to here; of a named device
-	sure     uint64 // the service knows it, and nothing takes that back; of a named device
-	ids      int
-	history  []*attempt // with an id, to be sent again
+	conn      *conn // the newest; may have ended
+	conns     int
+	received  uint64 // has everything up to here; of a named device
+	sure      uint64 // the service knows it, and nothing takes that back; of a named device
+	ids       int
+	forgotten int        // by the operator, so often
+	history   []*attempt // with an id, to be sent again
 }
 
 func (c *client) String() string {
@@ -53,6 +54,9 @@ func (c *client) connect() {
 		run: r, node: r.node, client: c, name: fmt.Sprintf("%s#%d", c, c.conns),
 		jobs: make(chan func(*actors.Link) bool, 4096), refused: map[string]int{},
 		window: 256, rude: c.rude, headThen: r.ledger.box(c.user).head, sureThen: c.sure,
+	}
+	if b := r.barriers[c.user]; b.stands() {
+		n.barrier = b
 	}
 	n.rng = rand.New(rand.NewPCG(r.seed, uint64(len(r.conns)+1)))
 	if !c.seed {

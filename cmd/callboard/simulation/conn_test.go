@@ -47,8 +47,9 @@ type conn struct {
 	flying   []uint64
 	window   int
 	hello    *protocol.Connect
-	headThen uint64 // of the user's inbox, as far as anybody was told, when it began
-	sureThen uint64 // what the device had for sure then
+	headThen uint64   // of the user's inbox, as far as anybody was told, when it began
+	sureThen uint64   // what the device had for sure then
+	barrier  *barrier // that stood then
 
 	sends   []*attempt // passed on by the reader
 	owed    int        // of them without an answer, in V1
@@ -73,8 +74,10 @@ func (c *conn) Write(m protocol.Message) int {
 		c.waiting = append(c.waiting, copyOf(m)) // as a codec would: it may not change afterwards
 		c.wroteReceive(m.Seq)
 	case *protocol.Sent:
-		c.answered()
-		c.waiting = append(c.waiting, m)
+		for range c.answers() {
+			c.answered()
+			c.waiting = append(c.waiting, m)
+		}
 	case *protocol.Error:
 		if m.Gap == nil {
 			c.answered()

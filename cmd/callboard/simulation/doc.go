@@ -7,14 +7,15 @@
 // Users with a phone, a tablet, a nameless program and two of the seed's dialect. They connect, with a
 // cursor of their own or without, again while the last connection is still there, and with their memory lost; they
 // send, under new ids, the same id again, an id that is taken, or none; they acknowledge late, stall,
-// are cut off, and close in order or not. The operator sends, looks, closes sessions, and changes the number of
+// are cut off, and close in order or not. The operator sends, looks, watches and traces, closes sessions, blocks users,
+// forgets devices, trims inboxes, changes limits, and changes the number of
 // shards, whose users move one after another.
 //
-// Actors fail on any message, often enough to be parked, or on one message each time it comes, or take
+// Actors of every level fail on any message, often enough to be parked, or on one message each time it comes, or take
 // their time over one; commits and reads panic. The disk returns EIO and
 // ENOSPC, tears writes, and works again. Commits take time. The machine ends at any change of the disk or
 // between two, and its next life finds what was synced and some of the rest
-// ([callboard/actors/inbox/pebble/disktest]). The service is stopped, drained, and started
+// ([callboard/actors/inbox/pebble/disktest]). The service is stopped, drained while everything else goes on, and started
 // again. Some runs have inboxes that are soon full, and some a retention that takes what was not read.
 //
 // Time is that of a testing/synctest bubble. operations_test.go has the table of what happens:
@@ -34,6 +35,8 @@
 //     sessions of a user share a cursor, so this is checked of them together: nothing is left out that none
 //     of them has had, nor that one which is still there has not; and in a quiet time, as above,
 //     nothing comes again. What a network had taken when it was cut may never reach the user.
+//   - What a session has sent, once each, is in the order in which it was sent.
+//   - Who is blocked is not let in, through restarts and ends of the machine.
 //   - Nothing is made up, changed or doubled. Each entry was sent to that inbox, with that content,
 //     and (sender, id) is there once; a repetition is told the same place.
 //   - What a sender was told to be set aside is, through restarts and ends of the machine, until the operator retries it.
@@ -45,9 +48,12 @@
 //     than MaxInFlight wait for their answer.
 //   - Nobody is deaf. When the trouble is over every program can connect, is heard, and gets its inbox to the end.
 //   - Nothing is left. When all have gone there are no sessions and no users; a stop ends every goroutine,
-//     socket and file. No shard has failed, and no message was without a case.
+//     socket and file, and no actor does anything afterwards. Those that outlive their failures had none but by order, and no message
+//     was without a case.
 //
 // Latency is not looked at, nor the frames: connections carry messages. Reads of the disk do not fail by order.
+//
+// TestCheckFindsWhatIsPlanted plants faults where the service meets the store and the network, and has the checks find each.
 //
 // # How to replay
 //

@@ -15,6 +15,8 @@ import (
 // calm ends all trouble and waits until the service has got over it.
 func (r *run) calm() {
 	r.say("all trouble ends")
+	r.resurrect()
+	r.replaceDrained(true)
 	r.node.files.Crash(0, nil)
 	r.resurrect()
 	r.node.brittle.disarm()
@@ -28,6 +30,7 @@ func (r *run) calm() {
 		}
 	}
 	time.Sleep(time.Minute)
+	r.unblockAll()
 	synctest.Wait()
 }
 
@@ -167,7 +170,7 @@ func (r *run) empty() {
 	if state := r.node.system.Scaling(); state.Phase != actors.Settled || len(tree.Shards) != state.To {
 		r.breaks("all have gone, and the number of shards is still changing: %+v, there are %d", state, len(tree.Shards))
 	}
-	if tree.Gateway.Sessions != 0 || tree.Opened != tree.Ended || users != 0 || tree.Survived != 0 || tree.Journal.Trouble != nil {
+	if tree.Gateway.Sessions != 0 || tree.Opened != tree.Ended || users != 0 || tree.Survived != r.node.brittle.survived.Load() || tree.Journal.Trouble != nil {
 		r.breaks("all have gone, and the tree is %+v", tree)
 	}
 }

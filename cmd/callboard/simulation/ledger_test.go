@@ -25,6 +25,7 @@ type sending struct {
 	receiver string
 	contents []string // more than one if the id was used for another message
 	tries    int
+	retried  bool   // an operator has sent it on
 	place    uint64 // that a sender was told
 	sure     bool   // a sender was told that it is kept
 }
@@ -159,6 +160,7 @@ func (l *ledger) audit(user string, state inbox.State, entries []inbox.Entry) {
 		there[key] = m.Seq
 		l.saw(user, m)
 	}
+	l.inOrder(user, there)
 	for key, s := range l.sends {
 		if s.receiver == user && s.sure && there[key] == 0 && s.place >= state.Floor && l.run.retention == 0 {
 			r.breaks("the inbox of %s has not got %v, which was confirmed", user, key)
@@ -167,6 +169,24 @@ func (l *ledger) audit(user string, state inbox.State, entries []inbox.Entry) {
 	for _, d := range state.Devices {
 		if d.Cursor > state.Head {
 			r.breaks("%s of %s is at %d, and the inbox ends at %d", or(d.Name, "the nameless device"), user, d.Cursor, state.Head)
+		}
+	}
+}
+
+// inOrder checks that what a session has sent, once each, is in an inbox in the order in which it was sent.
+func (l *ledger) inOrder(user string, there map[sendKey]uint64) {
+	for _, c := range l.run.conns {
+		last, before := uint64(0), ""
+		for _, a := range c.sends {
+			key := keyOf(a.sender, a.id, a.content)
+			at := there[key]
+			if s := l.sends[key]; a.receiver != user || at == 0 || s.tries > 1 || s.retried {
+				continue
+			}
+			if at < last {
+				l.run.breaks("%s has sent %s behind %s, and they are at %d and %d", c.name, a, before, at, last)
+			}
+			last, before = at, a.String()
 		}
 	}
 }

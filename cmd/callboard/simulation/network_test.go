@@ -33,7 +33,7 @@ func (c *conn) release(err error) {
 
 // take has the network take the first of what is leaving.
 func (c *conn) take(n int) {
-	for _, frame := range c.leaving[:n] {
+	for _, frame := range c.spoil(c.leaving[:n]) {
 		if !c.node.dead {
 			c.arrives(frame)
 		}

@@ -28,6 +28,7 @@ type node struct {
 	failing bool       // the disk was told to fail, and not yet to work
 	failed  bool       // it was told to fail once
 	ended   bool       // end was called
+	drained time.Time  // when another life is to begin; zero: it is not being drained
 }
 
 // start begins a life on a disk, and compares what is there with what has to be.
@@ -47,6 +48,7 @@ func (r *run) start(mem *vfs.MemFS) {
 	r.mu.Unlock()
 	r.audit()
 	n.brittle = &brittle{Store: n.store, node: n}
+	n.litter()
 	c := r.config
 	c.Store, c.Log = n.brittle, r.slog
 	c.KeepShards = func(shards int) error {
@@ -71,6 +73,7 @@ func (r *run) audit() {
 	r.mustNot("committing nothing", r.node.store.Commit(&inbox.Batch{}))
 	letters, err := r.node.store.Deadletters(0, 10_000)
 	r.mustNot("reading what is set aside", err)
+	r.auditBlocks()
 	r.mu.Lock()
 	r.ledger.auditAside(letters)
 	r.mu.Unlock()
@@ -131,6 +134,9 @@ func (n *node) end(well bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	err := n.system.Stop(ctx)
+	if err == nil {
+		n.brittle.stopped.Store(true)
+	}
 	closing := n.store.Close()
 	r.mu.Lock()
 	defer r.mu.Unlock()

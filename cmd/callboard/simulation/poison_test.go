@@ -78,6 +78,9 @@ func (l *ledger) setAside(sender, receiver, id string) {
 
 // retried: from now on it may be in its receiver's inbox instead.
 func (l *ledger) retried(key sendKey) {
+	if s := l.sends[key]; s != nil {
+		s.retried = true
+	}
 	for one := range l.aside {
 		if one.sender == key.sender && one.id == key.id {
 			delete(l.aside, one)

@@ -31,10 +31,10 @@ func (r *run) checkpoint() (note func()) {
 	synctest.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	devices, nameless := map[*client]uint64{}, map[string]uint64{}
+	devices, nameless, forgotten := map[*client]uint64{}, map[string]uint64{}, map[*client]int{}
 	for _, c := range r.clients {
 		if c.named() && c.conn.alive() {
-			devices[c] = c.conn.acked
+			devices[c], forgotten[c] = c.conn.acked, c.forgotten
 		}
 	}
 	for _, user := range r.users {
@@ -46,7 +46,9 @@ func (r *run) checkpoint() (note func()) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for c, has := range devices {
-			c.sure = max(c.sure, has)
+			if c.forgotten == forgotten[c] {
+				c.sure = max(c.sure, has)
+			}
 		}
 		for user, has := range nameless {
 			r.sure[user] = max(r.sure[user], has)

@@ -43,6 +43,7 @@ func (c *conn) live() {
 		c.run.note("%s is not let in: %v", c.name, err)
 	} else if c.client.seed {
 		c.welcomed = true
+		c.passes()
 	}
 	c.run.mu.Unlock()
 	if link != nil {

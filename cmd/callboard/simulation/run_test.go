@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +34,8 @@ type run struct {
 	texts     int
 	posted    []*attempt // by the operator, with an id, to be sent again
 	asks      sync.WaitGroup
+	plant     string       // a fault that is to be found; empty: none
+	sown      atomic.Int64 // how often it could have happened
 
 	mu          sync.Mutex // guards what follows, and what conn, client and ledger have
 	node        *node
@@ -39,14 +43,15 @@ type run struct {
 	ledger      *ledger
 	covered     map[string]uint64 // by user: what the nameless device has had
 	sure        map[string]uint64 // by user: what the service knows that the nameless device has
+	barriers    map[string]*barrier
 	lastTrouble time.Time
 	log         []string
 	fault       string // the first promise that was broken
 	over        bool   // what happens now is not part of the log
 }
 
-// simulate runs a seed.
-func simulate(t *testing.T, seed uint64) (r *run) {
+// simulate runs a seed, with a fault that is planted (planted_test.go) or without.
+func simulate(t *testing.T, seed uint64, plant ...string) (r *run) {
 	t.Helper()
 	defer func() {
 		if hung := recover(); hung != nil { // synctest's, when nobody can go on
@@ -55,6 +60,7 @@ func simulate(t *testing.T, seed uint64) (r *run) {
 	}()
 	synctest.Test(t, func(*testing.T) {
 		r = newRun(seed)
+		r.plant = strings.Join(plant, "")
 		r.start(vfs.NewCrashableMem())
 		for range 30 + r.rng.IntN(100) {
 			if r.step(); r.broken() {
@@ -72,7 +78,7 @@ func simulate(t *testing.T, seed uint64) (r *run) {
 func newRun(seed uint64) *run {
 	r := &run{
 		seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), began: time.Now(),
-		covered: map[string]uint64{}, sure: map[string]uint64{},
+		covered: map[string]uint64{}, sure: map[string]uint64{}, barriers: map[string]*barrier{},
 	}
 	r.ledger = newLedger(r)
 	r.slog = slog.New(logHandler{r})
@@ -82,7 +88,7 @@ func newRun(seed uint64) *run {
 		Intensity: actors.Intensity{Failures: 2, Window: time.Second, Park: 100 * time.Millisecond, MaxPark: 2 * time.Second},
 	}
 	if r.rng.IntN(6) == 0 {
-		r.retention = 5 + r.rng.IntN(20)
+		r.retention = []int{5 + r.rng.IntN(20), 10_000}[r.rng.IntN(2)]
 	}
 	if r.rng.IntN(6) == 0 {
 		r.config.MaxInboxEntries = 5 + r.rng.IntN(30)
@@ -122,6 +128,7 @@ func (r *run) step() {
 		synctest.Wait()
 	}
 	r.resurrect()
+	r.replaceDrained(false)
 }
 
 // settle ends all trouble, and then everything has to be as it was promised.

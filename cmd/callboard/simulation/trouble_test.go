@@ -14,6 +14,11 @@ func (r *run) order(where string, after, times int) {
 	r.node.brittle.arm(o)
 }
 
+// failAtTheTop has one of the actors fail that everybody needs, and that are one each.
+func failAtTheTop(r *run) {
+	r.order([]string{"registry", "gateway", "doorkeeper", "coroner"}[r.rng.IntN(4)], 3, 2)
+}
+
 func failDisk(r *run) {
 	after, failures, err := r.rng.IntN(20), 1+r.rng.IntN(3), syscall.EIO
 	if r.rng.IntN(3) == 0 {
