@@ -220,3 +220,18 @@ func TestSessionOnItsWayDoesNotSlipThrough(t *testing.T) {
 		p.closedAs(protocol.CloseBlocked)
 	})
 }
+
+// The store may have kept a block and failed before it could say so.
+func TestUnblockTakesAwayABlockThatNobodyKnowsOf(t *testing.T) {
+	inBubble(t, Config{}, func(w *world) {
+		if err := w.store.Block(&Block{User: "bob", At: now()}); err != nil {
+			t.Fatal(err)
+		}
+		if w.unblock("bob") {
+			t.Error("bob is said to have been blocked")
+		}
+		if n := w.store.blocked(); n != 0 {
+			t.Errorf("%d blocks are in the store", n)
+		}
+	})
+}

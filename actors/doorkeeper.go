@@ -125,12 +125,17 @@ func (k *doorkeeper) block(ctx actor.Context, msg *blockUser) {
 
 func (k *doorkeeper) unblock(ctx actor.Context, msg *unblockUser) {
 	block, known := k.system.blocked.Load().Get(&Block{User: msg.user})
-	if !known {
+	if k.list == nil {
 		answer(ctx, &unblocked{})
 		return
 	}
+	// Also if nobody knows of one: the store may have kept a block and failed before it said so.
 	if err := k.list.Unblock(msg.user); err != nil {
 		k.trouble(ctx, "block not removed", msg.user, err)
+		return
+	}
+	if !known {
+		answer(ctx, &unblocked{})
 		return
 	}
 	was := !block.Over(now())

@@ -43,7 +43,9 @@ func (c *conn) live() {
 		c.run.note("%s is not let in: %v", c.name, err)
 	} else if c.client.seed {
 		c.welcomed = true
-		c.passes()
+		if !c.parting { // a drain may have closed it first
+			c.passes()
+		}
 	}
 	c.run.mu.Unlock()
 	if link != nil {
