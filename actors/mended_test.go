@@ -182,6 +182,25 @@ func TestSessionBehindAGapIsNotDeafAfterAFailure(t *testing.T) {
 	})
 }
 
+// What a session was sent and has not acknowledged may be gone from the inbox when its user's actor
+// fails: it has had that, and nothing is missing.
+func TestSessionIsToldOfNoGapWhereItHasHadTheMessages(t *testing.T) {
+	inBubble(t, Config{}, func(w *world) {
+		w.mail("bob", 5)
+		bob := w.v1("bob", &protocol.Connect{Device: "phone"})
+		bob.ack(2)
+		w.store.trim("bob", 5)
+		w.crash("bob")
+		w.mail("bob", 1)
+		if got := bob.codes(); len(got) > 0 {
+			t.Errorf("bob was told %v", got)
+		}
+		if got := bob.seqs(); !slices.Equal(got, upTo(1, 6)) {
+			t.Errorf("bob got %v, want 1 to 6", got)
+		}
+	})
+}
+
 // The service takes sends again also if looking after the disk fails once.
 func TestProbeThatPanicsIsNotTheLast(t *testing.T) {
 	onDisk(t, Config{}, func(w *world) {

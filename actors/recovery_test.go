@@ -369,6 +369,30 @@ func TestRepeatedFailureParksAUserForAGrowingWhile(t *testing.T) {
 	})
 }
 
+// Who fails again soon after a rest that was longer than the window has not been well in between.
+func TestWindowBeginsWhenTheRestIsOver(t *testing.T) {
+	config := Config{Intensity: Intensity{Failures: 1, Window: time.Second, Park: 8 * time.Second, MaxPark: time.Minute}}
+	inBubble(t, config, func(w *world) {
+		alice := w.connect("alice")
+		w.connect("bob")
+		w.crashOn("bob", "fatal")
+		alice.send("bob", "fatal 1")
+		alice.send("bob", "fatal 2")
+		synctest.Wait()
+		if info := w.userInfo("bob"); info.State != "parked" {
+			t.Fatalf("after two failures bob is %q", info.State)
+		}
+		for w.userInfo("bob").State == "parked" {
+			time.Sleep(10 * time.Millisecond)
+		}
+		alice.send("bob", "fatal 3")
+		synctest.Wait()
+		if info := w.userInfo("bob"); info.State != "parked" || info.Failures != 3 {
+			t.Errorf("after a third failure, at once after the rest, bob is %q with %d failures", info.State, info.Failures)
+		}
+	})
+}
+
 func TestParkedUserCanBeClosed(t *testing.T) {
 	config := Config{Intensity: Intensity{Failures: 1, Park: 10 * time.Second}}
 	inBubble(t, config, func(w *world) {

@@ -172,6 +172,7 @@ func TestTraceIsBegunWithAMessageThatHasNone(t *testing.T) {
 		if _, err := w.system.Send(w.Context(), msg); err != nil || msg.Traceparent != "" {
 			t.Errorf("%v, %v", msg, err)
 		}
+		synctest.Wait()
 		if got := bob.traceparents(); !slices.Equal(got, []string{otherParent, tracedParent, otherParent}) {
 			t.Errorf("bob has %q", got)
 		}
