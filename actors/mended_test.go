@@ -182,6 +182,72 @@ func TestSessionBehindAGapIsNotDeafAfterAFailure(t *testing.T) {
 	})
 }
 
+// The journal sets its clock again after it has failed over a tick: cursors go to the store though no
+// message comes that they could go along with.
+func TestCursorsAreKeptAfterTheJournalFailedOverItsClock(t *testing.T) {
+	onDisk(t, Config{}, func(w *world) {
+		w.mail("bob", 3)
+		bob := w.device("bob", "phone")
+		var failed atomic.Bool
+		w.on(func(actor string, message any) {
+			if _, ok := message.(*movesDue); ok && actor == "journal" && failed.CompareAndSwap(false, true) {
+				panic("crash on purpose")
+			}
+		})
+		bob.ack(1)
+		time.Sleep(time.Second)
+		if !failed.Load() {
+			t.Fatal("the journal's clock has not ticked")
+		}
+		bob.ack(2)
+		time.Sleep(time.Second)
+		if got := w.store.cursor("bob", "phone"); got != 2 {
+			t.Errorf("the cursor is %d, want 2", got)
+		}
+	})
+}
+
+// A shard that fails over the end of the node costs its own users what they had not handed over,
+// and nobody else.
+func TestShardThatFailsToWrapUpLeavesTheOthersTheirTurn(t *testing.T) {
+	onDisk(t, Config{Shards: 4}, func(w *world) {
+		var phones []*peer
+		for i := range 16 {
+			w.mail(name(i), 1)
+			phones = append(phones, w.device(name(i), "phone"))
+		}
+		first := w.system.ring.Load().shards[0].pid
+		w.on(func(actor string, message any) {
+			if _, ok := message.(*wrapUpShard); ok && actor == "shard/0" {
+				panic("crash on purpose")
+			}
+		})
+		others := map[int]bool{}
+		for i, p := range phones {
+			others[i] = !w.system.ring.Load().road(protocol.UserID(name(i))).pid.Equal(first)
+			p.link.Ack(1)
+		}
+		w.restart()
+		for i := range phones {
+			if got := w.store.cursor(name(i), "phone"); others[i] && got != 1 {
+				t.Errorf("the cursor of %s is %d, want 1", name(i), got)
+			}
+		}
+	})
+}
+
+// An answer that is tried again, because the registry failed when it had counted it, counts once.
+func TestRegistryCountsAnAnswerOnce(t *testing.T) {
+	r := &registry{scaling: &rescaling{waits: 2}}
+	first, second := &turned{users: 1}, &turned{users: 1}
+	if r.answered(first) || r.answered(first) {
+		t.Error("one of two answers was taken for all")
+	}
+	if !r.answered(second) || !r.answered(second) {
+		t.Error("the last answer was not taken for it")
+	}
+}
+
 // What a session was sent and has not acknowledged may be gone from the inbox when its user's actor
 // fails: it has had that, and nothing is missing.
 func TestSessionIsToldOfNoGapWhereItHasHadTheMessages(t *testing.T) {

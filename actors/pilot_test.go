@@ -115,3 +115,27 @@ func TestNumberOfShardsFollowsTheProcessors(t *testing.T) {
 		}
 	})
 }
+
+// A shard that fails over the question leaves that look aside, and no other.
+func TestPilotLooksAgainWhenAShardCouldNotAnswer(t *testing.T) {
+	var cores atomic.Int32
+	cores.Store(2)
+	config := Config{Shards: 4, AutoScale: true, PingInterval: time.Hour, hooks: hooks{cores: func() int { return int(cores.Load()) }}}
+	inBubble(t, config, func(w *world) {
+		var failed atomic.Bool
+		w.on(func(actor string, message any) {
+			if _, ok := message.(*describeShard); ok && actor == "shard/2" && failed.CompareAndSwap(false, true) {
+				panic("crash on purpose")
+			}
+		})
+		time.Sleep(2 * weighEvery)
+		if !failed.Load() {
+			t.Fatal("no shard was asked")
+		}
+		cores.Store(16)
+		time.Sleep(10 * time.Minute)
+		if got := w.system.Scaling(); got.To != 32 || got.Phase != Settled {
+			t.Errorf("16 processors have %+v", got)
+		}
+	})
+}
