@@ -17,7 +17,8 @@ import (
 //	settling    the last ring; the shards forget the old one
 //	ending      the shards that have no users any more stop
 
-// maxAway is about how many users are on the way at once.
+// maxAway is about how many users are on the way at once, until it is known that more hold
+// nobody up (pace.go).
 const maxAway = 256
 
 // Between two steps the registry rests half as long as the last one took, so that those who
@@ -29,7 +30,7 @@ type rescaling struct {
 	from, to []road
 	all      []road        // the more of the two
 	bound    uint32        // of the step at hand
-	width    uint32        // of a step, in slices
+	pace     pace          // how wide a step is
 	stepped  time.Duration // when the step at hand began, of System.now
 	waits    int           // for so many answers
 	heard    any           // the last of them
@@ -97,7 +98,8 @@ func (r *registry) prepared(ctx actor.Context, msg *prepared) {
 		return
 	}
 	s.state.Phase = Moving
-	s.width = uint32(max(1, ringSlices/(1+s.state.ToMove/or(r.system.config.hooks.maxAway, maxAway))))
+	exactly := r.system.config.hooks.maxAway
+	s.pace = newPace(s.state.ToMove, or(exactly, maxAway), exactly > 0)
 	r.step(ctx)
 }
 
@@ -111,7 +113,7 @@ func (r *registry) step(ctx actor.Context) {
 	}
 	s.stepped = r.system.now()
 	last := s.bound
-	s.bound = min(s.bound+s.width, ringSlices)
+	s.bound = min(s.bound+s.pace.width, ringSlices)
 	next := &ring{version: r.system.ring.Load().version + 1, shards: s.to, from: s.from, bound: s.bound}
 	r.system.ring.Store(next) // before the turns: see mailbox.Gated
 	s.waits = len(s.all)
@@ -133,6 +135,7 @@ func (r *registry) turned(ctx actor.Context, msg *turned) {
 	switch {
 	case !r.answered(msg):
 	case s.bound < ringSlices:
+		s.pace.stepped(r.system.now() - s.stepped)
 		r.rest(ctx)
 	default:
 		s.state.Phase = Settling
