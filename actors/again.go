@@ -1,8 +1,6 @@
 package actors
 
 import (
-	"time"
-
 	"github.com/asynkron/protoactor-go/actor"
 )
 
@@ -12,15 +10,9 @@ import (
 // phase, a clock for its next tick. Such a message is tried again on the spot, before all that is
 // behind it, and if it fails each time after a while, again and again: the log says so.
 
-const (
-	// triesOnTheSpot is how often a message is tried again at once.
-	triesOnTheSpot = 2
-
-	// againAfter is how long an actor then waits until it tries once more, and twice as long
-	// each time after that, up to maxAgainAfter.
-	againAfter    = 100 * time.Millisecond
-	maxAgainAfter = 10 * time.Second
-)
+// triesOnTheSpot is how often a message is tried again at once. How long an actor waits then
+// is in Supervision.
+const triesOnTheSpot = 2
 
 // mustBeDone is whether a message is one that nobody sends again.
 func mustBeDone(message any) bool {
@@ -39,15 +31,15 @@ func mustBeDone(message any) bool {
 
 // tryAgain tries the message at hand again, if it must be done. It returns false if that is put
 // off.
-func tryAgain(ctx actor.Context, tries *uint8, receive func(actor.Context)) bool {
+func tryAgain(ctx actor.Context, of *stamina, receive func(actor.Context)) bool {
 	if !mustBeDone(ctx.Message()) {
 		return true
 	}
-	if *tries == triesOnTheSpot {
+	if of.tries == triesOnTheSpot {
 		return false
 	}
-	*tries++
-	defer func() { *tries-- }()
+	of.tries++
+	defer func() { of.tries-- }()
 	receive(ctx)
 	return true
 }
@@ -64,7 +56,7 @@ func (s *System) putOff(ctx actor.Context) {
 	if late, ok := ctx.(replayed); ok {
 		times = late.putOff
 	}
-	s.after(min(againAfter<<min(times, 10), maxAgainAfter), ctx.Self(), &overdue{mailOf(ctx), times + 1})
+	s.after(s.supervision.Load().retryAfter(times), ctx.Self(), &overdue{mailOf(ctx), times + 1})
 }
 
 // putOff is that of System. The change of the number of shards does not end before the message
@@ -72,10 +64,10 @@ func (s *System) putOff(ctx actor.Context) {
 func (s *shard) putOff(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *overdue: // it counts already
-		s.system.after(againAfter, ctx.Self(), msg)
+		s.system.after(s.system.supervision.Load().RetryAfter, ctx.Self(), msg)
 		return
 	case *attach: // the session knows by then whether it still wants to
-		s.system.after(againAfter, msg.session, msgReattach)
+		s.system.after(s.system.supervision.Load().RetryAfter, msg.session, msgReattach)
 		return
 	case *handover:
 		if s.users[msg.entry.id] == nil { // what comes for the user meanwhile waits

@@ -100,6 +100,9 @@ type Config struct {
 	// Default 3 failures in 10 s, then 100 ms to 30 s.
 	Intensity Intensity
 
+	// Supervision is how often the actors of the other levels may fail, and what comes then.
+	Supervision Supervision
+
 	// Tracer records the traces that messages belong to. Default: nobody does.
 	Tracer Tracer
 
@@ -148,6 +151,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.StuckAfter = or(c.StuckAfter, 5*time.Second)
 	c.CloseTimeout = or(c.CloseTimeout, protocol.CloseTimeout)
 	c.Intensity = c.Intensity.withDefaults()
+	c.Supervision = c.Supervision.withDefaults()
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -174,7 +178,7 @@ func (c Config) validate() error {
 	} {
 		check(d >= time.Millisecond, field, d, "at least 1ms")
 	}
-	return errors.Join(append(errs, c.Intensity.validate(), limitsOf(&c).validate())...)
+	return errors.Join(append(errs, c.Intensity.validate(), c.Supervision.validate(), limitsOf(&c).validate())...)
 }
 
 // or is v, or the default if v is zero.

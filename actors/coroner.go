@@ -19,8 +19,8 @@ type coroner struct {
 	store   inbox.Deadletters // nil: the store keeps none
 	letters []DeadletterInfo  // by number
 	bytes   int
-	last    uint64 // number of the newest there ever was since the start
-	tries   uint8  // of the message at hand, after a panic
+	last    uint64  // number of the newest there ever was since the start
+	stamina stamina // after panics
 }
 
 type (
@@ -46,7 +46,7 @@ type (
 
 // Receive implements actor.Actor.
 func (c *coroner) Receive(ctx actor.Context) {
-	defer c.system.survive(ctx, "coroner", &c.tries, c.Receive)
+	defer c.system.survive(ctx, "coroner", &c.stamina, c.Receive)
 	c.system.faultIn("coroner", ctx.Message())
 	switch msg := ctx.Message().(type) {
 	case *actor.Started, *actor.Stopping:

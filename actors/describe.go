@@ -27,6 +27,7 @@ type Tree struct {
 	AutoScale bool    // the number follows the processors and the load
 	Intensity Intensity
 	Levels    []Level // from the root down
+	Limits    Limits
 
 	// Users' actors and sessions that stand out, ten of each at most: those with the longest
 	// queues, those that have been in their message the longest, and the users whose
@@ -97,7 +98,7 @@ func (s *System) Describe(ctx context.Context) (*Tree, error) {
 		Opened: s.counts.opened.Load(), Ended: s.counts.ended.Load(),
 		Failures: s.counts.failures.Load(), Survived: s.counts.survived.Load(),
 		Unhandled: s.counts.unhandled.Load(), Poisoned: s.counts.poisoned.Load(), DeadlettersLost: s.counts.deadlettersLost.Load(),
-		Scaling: s.Scaling(), AutoScale: s.config.AutoScale, Intensity: s.Intensity(), Levels: newLevels(),
+		Scaling: s.Scaling(), AutoScale: s.config.AutoScale, Intensity: s.Intensity(), Levels: newLevels(), Limits: *s.limits.Load(),
 	}
 	ranks, shards := s.describeWorking(tree)
 	if !gateway.Stuck {

@@ -17,11 +17,11 @@ import (
 // into the tree that everybody reads without asking it (block.go). It waits for the
 // disk when it writes, which holds up nobody but those who block and unblock.
 type doorkeeper struct {
-	system *System
-	list   inbox.Blocklist       // nil: the store keeps no blocks
-	ends   *btree.BTreeG[*Block] // those that end by themselves, by when
-	timer  *time.Timer           // runs while ends has some
-	tries  uint8                 // of the message at hand, after a panic
+	system  *System
+	list    inbox.Blocklist       // nil: the store keeps no blocks
+	ends    *btree.BTreeG[*Block] // those that end by themselves, by when
+	timer   *time.Timer           // runs while ends has some
+	stamina stamina               // after panics
 }
 
 type (
@@ -64,7 +64,7 @@ func newDoorkeeper(system *System) *doorkeeper {
 
 // Receive implements actor.Actor.
 func (k *doorkeeper) Receive(ctx actor.Context) {
-	defer k.system.survive(ctx, "doorkeeper", &k.tries, k.Receive)
+	defer k.system.survive(ctx, "doorkeeper", &k.stamina, k.Receive)
 	k.system.faultIn("doorkeeper", ctx.Message())
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:

@@ -374,3 +374,10 @@ func (s *fakeStore) knows(user, device string) bool {
 	_, ok := s.inbox(protocol.UserID(user)).devices[device]
 	return ok
 }
+
+// tried is how many Commits there were.
+func (s *fakeStore) tried() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tries
+}

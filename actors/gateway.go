@@ -36,7 +36,7 @@ type gateway struct {
 	drainStep int          // sessions for each step
 	drainEach time.Duration
 	drainers  []*actor.PID // wait for drained
-	tries     uint8        // of the message at hand, after a panic
+	stamina   stamina      // after panics
 }
 
 func newGateway(system *System) *gateway {
@@ -51,7 +51,7 @@ func newGateway(system *System) *gateway {
 
 // Receive implements actor.Actor.
 func (g *gateway) Receive(ctx actor.Context) {
-	defer g.system.survive(ctx, "gateway", &g.tries, g.Receive)
+	defer g.system.survive(ctx, "gateway", &g.stamina, g.Receive)
 	g.system.faultIn("gateway", ctx.Message())
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:

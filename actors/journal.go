@@ -56,7 +56,10 @@ type journal struct {
 	pressed bool // somebody waits for what is no message
 	box     *mailbox.Mailbox
 	barred  map[protocol.UserID]*actor.PID // the actor that waits to be replaced
-	failure *Error                         // what commits are refused with; nil: the store works
+	failure *Error                         // what commits are refused with; nil: they are taken
+	probing bool                           // a probe is on its way; it is whenever there is a failure
+	stamina stamina
+	rested  time.Duration // when the last rest ends, as now has it
 }
 
 var _ mailbox.Owner = (*journal)(nil)
@@ -68,10 +71,8 @@ func (j *journal) Receive(ctx actor.Context) {
 	case *actor.Restarting:
 		j.timer = false // movesDue may be what it failed on
 		j.abandon(ErrInternal)
-		j.answerFences(ctx)   // the commit before one may be what it failed on
-		if j.failure != nil { // the probe may be what it failed on
-			j.system.after(probeEvery, ctx.Self(), msgProbe)
-		}
+		j.answerFences(ctx) // the commit before one may be what it failed on
+		j.rest()
 	case *actor.Stopping:
 		j.flush()
 	case *actor.Stopped:
@@ -91,6 +92,22 @@ func (j *journal) Receive(ctx actor.Context) {
 
 	default:
 		j.system.unhandled(ctx)
+	}
+}
+
+// rest has the journal, if it has failed too often with no commit in between, take nothing for a
+// while, as if the store did not work.
+func (j *journal) rest() {
+	wait := probeEvery
+	if rest := j.system.tires("journal", j.system.journal.GetId(), &j.stamina); rest > 0 {
+		j.rested = j.system.now() + rest
+		if j.failure == nil {
+			j.close(ErrUnavailableStore, fmt.Errorf("the journal has failed %d times in a row and rests", j.stamina.failures))
+			wait = rest
+		}
+	}
+	if j.failure != nil { // the probe may be what it failed on
+		j.probeIn(wait)
 	}
 }
 
@@ -162,6 +179,7 @@ func (j *journal) flush() {
 		j.abandon(j.failure)
 		return
 	}
+	j.stamina.failures = 0
 	j.batch.Reset()
 	j.bytes = 0
 	for len(j.waiting) > 0 {
@@ -239,23 +257,38 @@ func (j *journal) answerFences(ctx actor.Context) {
 // failed notes that the store does not work, for those who ask whether the
 // service is ready, and looks after it.
 func (j *journal) failed(err error) {
-	j.failure = storageError(err)
-	j.system.storage.Store(&storageFailure{j.failure, err})
+	j.close(storageError(err), err)
 	j.system.log.Error("commit failed: messages are refused until the store works again",
 		slog.String("code", string(j.failure.Code)), slog.Any("error", err))
-	j.system.after(probeEvery, j.system.journal, msgProbe)
+	j.probeIn(probeEvery)
+}
+
+// close has commits refused from here on.
+func (j *journal) close(refusal *Error, cause error) {
+	j.failure = refusal
+	j.system.storage.Store(&storageFailure{refusal, cause})
 	if j.system.watched() {
-		j.system.publish(Event{Kind: StoreFailed, Shard: -1, Code: j.failure.Code, Reason: err.Error()})
+		j.system.publish(Event{Kind: StoreFailed, Shard: -1, Code: refusal.Code, Reason: cause.Error()})
 	}
 }
 
-// probe asks the store whether it works again.
+// probeIn has a probe come, unless one is on its way.
+func (j *journal) probeIn(d time.Duration) {
+	if !j.probing {
+		j.probing = true
+		j.system.after(d, j.system.journal, msgProbe)
+	}
+}
+
+// probe asks the store whether it works again, when the journal itself has rested.
 func (j *journal) probe(ctx actor.Context) {
-	if j.failure == nil {
+	j.probing = false
+	if rest := j.rested - j.system.now(); rest > 0 {
+		j.probeIn(rest)
 		return
 	}
 	if err := j.system.config.Store.Commit(&inbox.Batch{}); err != nil {
-		j.system.after(probeEvery, ctx.Self(), msgProbe)
+		j.probeIn(probeEvery)
 		return
 	}
 	j.failure = nil
@@ -339,6 +372,9 @@ func (s *System) Ready() error {
 		return fmt.Errorf("%w (a commit has been under way for %s: the disk hangs)", ErrUnavailableStore, s.now()-began)
 	}
 	if why := s.stuckVitals(); why != nil {
+		return why
+	}
+	if why := s.sickVitals(); why != nil {
 		return why
 	}
 	return nil

@@ -16,6 +16,13 @@ type Level struct {
 	OnFailure string // resume, stop or restart
 	Why       string
 
+	Intensity *Intensity // nil: there is none
+	Rest      string     // what a rest is
+	Sick      *Sick      // the actor of the level that is sick for the longest; nil: none is
+
+	// RetryAfter and MaxRetryAfter are those of Supervision; 0: such an actor tries nothing again.
+	RetryAfter, MaxRetryAfter time.Duration
+
 	Actors   int
 	Failures uint64        // since the start
 	Queued   int           // messages that wait in their mailboxes
@@ -73,8 +80,13 @@ func inMessage(one *mailbox.Working, now time.Time) time.Duration {
 // levels counts what the tree has of each level.
 func (s *System) levels(tree *Tree) []Level {
 	table := tree.Levels
+	tuned := s.supervision.Load()
 	for i := range table {
 		l := &table[i]
+		l.Intensity, l.Rest, l.Sick = s.intensityOf(l.Name), rests[l.Name], s.sickest.now(l.Name)
+		if supervision[l.Name].onFailure == actor.ResumeDirective {
+			l.RetryAfter, l.MaxRetryAfter = tuned.RetryAfter, tuned.MaxRetryAfter
+		}
 		l.Failures, l.Actors = s.counts.failed[l.Name].Load(), 1
 		switch l.Name {
 		case "shard":

@@ -226,7 +226,7 @@ func (s *shard) claim(ctx actor.Context, msg *claim) {
 // settle ends the change of the number.
 func (s *shard) settle(ctx actor.Context, msg *settle) {
 	if s.owed > 0 {
-		s.system.after(againAfter, ctx.Self(), msg)
+		s.system.after(s.system.supervision.Load().RetryAfter, ctx.Self(), msg)
 		return
 	}
 	s.moving = nil

@@ -23,14 +23,14 @@ type registry struct {
 	pilot    pilot       // decides on the number, if that is left to it (pilot.go)
 	weighing *weighing   // a look that is under way
 	clock    *time.Timer // of the next; nil if the number is not left to it
-	tries    uint8       // of the message at hand, after a panic
+	stamina  stamina     // after panics
 }
 
 func newRegistry(system *System) *registry { return &registry{system: system} }
 
 // Receive implements actor.Actor.
 func (r *registry) Receive(ctx actor.Context) {
-	defer r.system.survive(ctx, "registry", &r.tries, r.Receive)
+	defer r.system.survive(ctx, "registry", &r.stamina, r.Receive)
 	r.system.faultIn("registry", ctx.Message())
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:

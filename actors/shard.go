@@ -47,8 +47,8 @@ type shard struct {
 	self       *actor.PID
 	name       string // for faults
 
-	tries uint8 // of the message at hand, after a panic
-	owed  int   // messages that are put off, after panics
+	stamina stamina // after panics
+	owed    int     // messages that are put off, after panics
 
 	actors   int                 // of users, with those that are about to end
 	stopping bool                // starts nobody any more
@@ -85,8 +85,8 @@ func (s *shard) Receive(ctx actor.Context) {
 // shards. Call it deferred.
 func (s *shard) survive(ctx actor.Context) {
 	if reason := recover(); reason != nil {
-		s.system.survived(ctx, "shard", reason)
-		if !tryAgain(ctx, &s.tries, s.Receive) {
+		s.system.survived(ctx, "shard", &s.stamina, reason)
+		if !tryAgain(ctx, &s.stamina, s.Receive) {
 			s.putOff(ctx)
 		}
 	}

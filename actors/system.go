@@ -33,8 +33,10 @@ type System struct {
 	skipped atomic.Pointer[map[spot]struct{}] // messages that are not delivered; nil: there are none. No map in it ever changes
 	tracer  Tracer                            // constant; nil: there is none
 
-	scaling        atomic.Pointer[Scaling] // written by the registry
-	intensity      atomic.Pointer[Intensity]
+	scaling        atomic.Pointer[Scaling]     // written by the registry
+	intensity      atomic.Pointer[Intensity]   // of users
+	supervision    atomic.Pointer[Supervision] // of the others
+	sickest        sickest
 	registry       *actor.PID
 	gateway        *actor.PID
 	doorkeeper     *actor.PID
@@ -78,6 +80,7 @@ func New(config Config) (*System, error) {
 		log:            config.Log,
 		started:        time.Now(),
 		counts:         newCounts(),
+		sickest:        newSickest(),
 		registryUp:     make(chan struct{}),
 		registryDone:   make(chan struct{}),
 		gatewayDone:    make(chan struct{}),
@@ -87,6 +90,7 @@ func New(config Config) (*System, error) {
 		tracer:         config.Tracer,
 	}
 	s.intensity.Store(&config.Intensity)
+	s.supervision.Store(&config.Supervision)
 	s.limits.Store(limitsOf(&config))
 	// What protoactor has to say is said by our own actors with more knowledge;
 	// a dead letter is a message to a session that has just gone.

@@ -32,8 +32,8 @@ func newTreeShow() *cobra.Command {
 		Use:   "show",
 		Short: "Show the whole tree, or one user's branch down to its sockets",
 		Long: `Show every level of the tree: how many actors there are, how often they have failed, what
-waits in their queues, the longest that one of them has been in its current message, and
-what happens when one fails. Below that the users and sessions that stand out, by their
+waits in their queues, the longest that one of them has been in its current message, what
+happens when one fails, how often it may, and what comes then. Below that the users and sessions that stand out, by their
 queues, by the time in their current message and by their restarts; and each shard. The
 busiest shard and the sickest bear that word.
 

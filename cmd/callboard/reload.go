@@ -57,6 +57,7 @@ func (r *reloader) reloads(system *actors.System, server *transport.Server, inbo
 		return system.Reload(limitsOf(c))
 	})
 	r.part(func(c *config.Config) error { return system.Tune(intensityOf(c)) })
+	r.part(func(c *config.Config) error { return system.Supervise(supervisionOf(c)) })
 	if keeping, ok := inboxes.(*pebble.Store); ok {
 		r.part(func(c *config.Config) error {
 			return keeping.Retain(pebble.Retention{Age: c.Retention.Age, Entries: c.Retention.Entries})

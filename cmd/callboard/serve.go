@@ -125,7 +125,7 @@ func (o *opened) serveUsers(ctx context.Context, r *reloader, hangups *hangups) 
 	system, err := actors.New(actors.Config{
 		Store: o.inboxes, Shards: shards, AutoScale: auto, KeepShards: keepShards(c), MaxInboxEntries: c.Inbox.Entries, MaxInboxBytes: c.Inbox.Bytes,
 		ForgetDevicesAfter: c.Retention.Age, StuckAfter: c.Supervision.StuckAfter, MaxDeadletters: c.Supervision.Deadletters.Messages,
-		MaxDeadletterBytes: c.Supervision.Deadletters.Bytes, Intensity: intensityOf(c), Tracer: o.traces.forActors(), Log: logger,
+		MaxDeadletterBytes: c.Supervision.Deadletters.Bytes, Intensity: intensityOf(c), Supervision: supervisionOf(c), Tracer: o.traces.forActors(), Log: logger,
 		MaxSessionsPerUser: c.Limits.SessionsPerUser, MaxFrameBytes: c.Limits.FrameBytes, Rates: ratesOf(c),
 	})
 	if err != nil {
@@ -166,6 +166,16 @@ func (o *opened) serveUsers(ctx context.Context, r *reloader, hangups *hangups) 
 func intensityOf(c *config.Config) actors.Intensity {
 	s := &c.Supervision
 	return actors.Intensity{Failures: s.Failures, Window: s.Window, Park: s.Park, MaxPark: s.MaxPark}
+}
+
+// supervisionOf is what the levels above and beside the users are given.
+func supervisionOf(c *config.Config) actors.Supervision {
+	s := &c.Supervision
+	return actors.Supervision{
+		Registry: actors.Intensity(s.Registry), Shard: actors.Intensity(s.Shard), Gateway: actors.Intensity(s.Gateway),
+		Doorkeeper: actors.Intensity(s.Doorkeeper), Coroner: actors.Intensity(s.Coroner), Journal: actors.Intensity(s.Journal),
+		RetryAfter: s.RetryAfter, MaxRetryAfter: s.MaxRetryAfter,
+	}
 }
 
 // stopTimeout is how long the actors may take to end: what they have taken on is

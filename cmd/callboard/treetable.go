@@ -64,6 +64,9 @@ func levelWords(l *adminv1.Level, tree *adminv1.GetTreeResponse) string {
 	if l.Stuck > 0 {
 		words = append(words, badStyle.Render(fmt.Sprintf("%d stuck", l.Stuck)))
 	}
+	if sick := l.Sick; sick != nil {
+		words = append(words, badStyle.Render(fmt.Sprintf("%s sick after %d failures", printable(sick.Actor), sick.Failures)))
+	}
 	switch l.Name {
 	case "registry":
 		words = append(words, fmt.Sprintf("%d shards", len(tree.Shards)), scalingWords(tree))
@@ -205,10 +208,29 @@ func supervisionRows(t *table, tree *adminv1.GetTreeResponse) {
 		}
 		t.row("%s\t%s\t%s", printable(level.Name), printable(level.OnFailure), printable(level.Why))
 	}
-	if i := tree.Intensity; i != nil {
-		ms := func(ms uint64) time.Duration { return time.Duration(ms) * time.Millisecond }
-		t.row("")
-		t.row("A user that fails more than %d times in %s is parked for %s, then twice as long each time, up to %s.",
-			i.Failures, ms(i.WindowMs), ms(i.ParkMs), ms(i.MaxParkMs))
+	intensityRows(t, tree.Levels)
+	t.row("")
+	t.row("An actor is stuck after %s in one message. At most %d messages with %d bytes are set aside.",
+		span(tree.StuckAfterMs), tree.MaxDeadletters, tree.MaxDeadletterBytes)
+}
+
+// intensityRows say how often an actor may fail, and what comes then.
+func intensityRows(t *table, levels []*adminv1.Level) {
+	for i, level := range levels {
+		if i == 0 {
+			t.row("")
+			t.head("LEVEL\tMAY FAIL\tWITHIN\tRESTS FOR\tTRIES AGAIN AFTER\tA REST")
+		}
+		often, within, rests, again := "-", "-", "-", "-"
+		if i := level.Intensity; i != nil {
+			often, within = fmt.Sprintf("%d times", i.Failures), span(i.WindowMs)
+			rests = span(i.ParkMs) + " to " + span(i.MaxParkMs)
+		}
+		if level.MaxRetryAfterMs > 0 {
+			again = span(level.RetryAfterMs) + " to " + span(level.MaxRetryAfterMs)
+		}
+		t.row("%s\t%s\t%s\t%s\t%s\t%s", printable(level.Name), often, within, rests, again, printable(level.Rest))
 	}
 }
+
+func span(ms uint64) string { return (time.Duration(ms) * time.Millisecond).String() }

@@ -23,6 +23,7 @@ func (s *Server) GetTree(ctx context.Context, _ *adminv1.GetTreeRequest) (*admin
 			Present: tree.Journal.Present, Queued: uint32(tree.Journal.Waiting), Trouble: trouble(tree.Journal.Trouble),
 		},
 		Scaling: scalingOf(tree.Scaling), AutoScale: tree.AutoScale, Intensity: intensityOf(tree.Intensity),
+		StuckAfterMs: millis(tree.Limits.StuckAfter), MaxDeadletters: uint64(tree.Limits.MaxDeadletters), MaxDeadletterBytes: uint64(tree.Limits.MaxDeadletterBytes),
 	}
 	for _, level := range tree.Levels {
 		response.Levels = append(response.Levels, levelOf(level))
@@ -41,10 +42,18 @@ func (s *Server) GetTree(ctx context.Context, _ *adminv1.GetTreeRequest) (*admin
 }
 
 func levelOf(l actors.Level) *adminv1.Level {
-	return &adminv1.Level{
+	level := &adminv1.Level{
 		Name: l.Name, OnFailure: l.OnFailure, Why: l.Why, Actors: uint64(l.Actors), Failures: l.Failures,
 		Queued: uint64(l.Queued), LongestMs: millis(l.Longest), Stuck: uint32(l.Stuck),
+		Rest: l.Rest, RetryAfterMs: millis(l.RetryAfter), MaxRetryAfterMs: millis(l.MaxRetryAfter),
 	}
+	if l.Intensity != nil {
+		level.Intensity = intensityOf(*l.Intensity)
+	}
+	if l.Sick != nil {
+		level.Sick = &adminv1.Sick{Actor: l.Sick.Actor, Failures: uint64(l.Sick.Failures), UntilMs: l.Sick.Until.UnixMilli()}
+	}
+	return level
 }
 
 func notables(found []actors.Notable) (all []*adminv1.Notable) {

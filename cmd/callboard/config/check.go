@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"time"
 	"unicode"
 )
 
@@ -118,9 +119,7 @@ func (l *Loaded) check() (faults FaultError) {
 		bad("admin.listen", "%s would send the admin token over the network in clear; "+
 			"give admin.tls.cert and admin.tls.key, listen on 127.0.0.1 and come by ssh, or give --insecure", c.Admin.Listen)
 	}
-	if c.Supervision.MaxPark < c.Supervision.Park {
-		bad("supervision.max-park", "is %s, less than supervision.park, which is %s: give at least that", c.Supervision.MaxPark, c.Supervision.Park)
-	}
+	c.Supervision.check(bad)
 	for prefix, t := range map[string]TLS{"tls": c.TLS, "admin.tls": c.Admin.TLS.TLS} {
 		switch {
 		case t.Cert != "" && t.Key == "":
@@ -149,6 +148,28 @@ func (l *Loaded) check() (faults FaultError) {
 		seen[t.Name] = true
 	}
 	return faults
+}
+
+// check tells bad which waits would shrink.
+func (s *Supervision) check(bad func(key, problem string, args ...any)) {
+	for _, pair := range []struct {
+		section, first, longest string
+		from, to                time.Duration
+	}{
+		{"", "park", "max-park", s.Park, s.MaxPark},
+		{"", "retry-after", "max-retry-after", s.RetryAfter, s.MaxRetryAfter},
+		{"registry.", "park", "max-park", s.Registry.Park, s.Registry.MaxPark},
+		{"shard.", "park", "max-park", s.Shard.Park, s.Shard.MaxPark},
+		{"gateway.", "park", "max-park", s.Gateway.Park, s.Gateway.MaxPark},
+		{"doorkeeper.", "park", "max-park", s.Doorkeeper.Park, s.Doorkeeper.MaxPark},
+		{"coroner.", "park", "max-park", s.Coroner.Park, s.Coroner.MaxPark},
+		{"journal.", "park", "max-park", s.Journal.Park, s.Journal.MaxPark},
+	} {
+		if pair.to < pair.from {
+			key := "supervision." + pair.section
+			bad(key+pair.longest, "is %s, less than %s, which is %s: give at least that", pair.to, key+pair.first, pair.from)
+		}
+	}
 }
 
 // check tells bad what the settings of tokens have to do with each other.

@@ -14,6 +14,7 @@ import "time"
 //	reload   what SIGHUP does with a new value: yes takes it; set takes it, but switching
 //	         between given and empty needs a restart; no needs a restart, as without the tag
 //	secret   yes: the value is never shown
+//	rare     yes: the flag is not in the help of serve
 //	help     what it means, without a full stop
 //
 // The variable of the environment is the key in capitals behind CALLBOARD_, with _ between its
@@ -47,7 +48,7 @@ const (
 	KeptShards = "kept"
 )
 
-// Supervision says how often a user's actor may fail before it is parked, and for how long.
+// Supervision says how often actors may fail, and what comes then. What is not in a section of its own is of users.
 type Supervision struct {
 	Failures int           `koanf:"failures" default:"3" unit:"failures" min:"1" max:"10000" reload:"yes" help:"failures of a user's actor within the window that are answered with a new one at once"`
 	Window   time.Duration `koanf:"window" default:"10s" min:"1ms" reload:"yes" help:"how long a failure counts"`
@@ -56,6 +57,32 @@ type Supervision struct {
 
 	StuckAfter  time.Duration `koanf:"stuck-after" default:"5s" min:"100ms" reload:"yes" help:"how long an actor may be in one message before it is reported as stuck, with its stack"`
 	Deadletters Deadletters   `koanf:"deadletters"`
+
+	RetryAfter    time.Duration `koanf:"retry-after" default:"100ms" min:"1ms" max:"1h" reload:"yes" rare:"yes" help:"how long a registry, shard, gateway, doorkeeper or coroner waits until it tries once more what it has failed on three times and nobody else would repeat; twice as long each time after that"`
+	MaxRetryAfter time.Duration `koanf:"max-retry-after" default:"10s" min:"1ms" max:"1h" reload:"yes" rare:"yes" help:"the longest that it waits"`
+
+	Registry   Survivor `koanf:"registry"`
+	Shard      Survivor `koanf:"shard"`
+	Gateway    Survivor `koanf:"gateway"`
+	Doorkeeper Survivor `koanf:"doorkeeper"`
+	Coroner    Survivor `koanf:"coroner"`
+	Journal    Journal  `koanf:"journal"`
+}
+
+// Survivor says how often an actor that goes on after its failures may fail before it is called sick.
+type Survivor struct {
+	Failures int           `koanf:"failures" default:"10" unit:"failures" min:"1" max:"10000" reload:"yes" rare:"yes" help:"failures of such an actor that change nothing but the counts"`
+	Window   time.Duration `koanf:"window" default:"10s" min:"1ms" reload:"yes" rare:"yes" help:"how long it must not fail to begin anew"`
+	Park     time.Duration `koanf:"park" default:"5s" min:"1ms" reload:"yes" rare:"yes" help:"how long it is called sick when it fails more often, in the log and by 'tree show', and by /readyz if it is the registry, the gateway or a shard; each further time twice as long"`
+	MaxPark  time.Duration `koanf:"max-park" default:"1m" min:"1ms" reload:"yes" rare:"yes" help:"the longest that it is"`
+}
+
+// Journal says how often the journal may fail before it rests.
+type Journal struct {
+	Failures int           `koanf:"failures" default:"3" unit:"failures" min:"1" max:"10000" reload:"yes" rare:"yes" help:"failures of the journal, without a commit in between, after which it goes on at once"`
+	Window   time.Duration `koanf:"window" default:"10s" min:"1ms" reload:"yes" rare:"yes" help:"how long it must not fail to begin anew"`
+	Park     time.Duration `koanf:"park" default:"100ms" min:"1ms" reload:"yes" rare:"yes" help:"how long messages are refused when it fails more often; each further time twice as long"`
+	MaxPark  time.Duration `koanf:"max-park" default:"30s" min:"1ms" reload:"yes" rare:"yes" help:"the longest that they are"`
 }
 
 // Deadletters bounds the messages that are set aside because their receivers' actors fail on them.

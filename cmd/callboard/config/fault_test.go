@@ -47,6 +47,8 @@ func TestFaultNamesLineKeyAndRemedy(t *testing.T) {
 		"authority alone":    {"admin:\n  tls:\n    client-ca: a\n", []string{":3: admin.tls.client-ca asks for", "admin.tls.cert"}},
 		"roles alone":        {"admin:\n  tls:\n    roles: [{name: a, role: admin}]\n", []string{":3: admin.tls.roles are for", "client-ca"}},
 		"rests that shrink":  {"supervision:\n  park: 1m\n", []string{"supervision.max-park is 30s, less than supervision.park, which is 1m0s"}},
+		"sickness shrinks":   {"supervision:\n  gateway:\n    park: 2m\n", []string{"supervision.gateway.max-park is 1m0s, less than supervision.gateway.park, which is 2m0s"}},
+		"tries shrink":       {"supervision:\n  journal: {max-park: 1ms}\n  max-retry-after: 1ms\n", []string{":2: supervision.journal.max-park is 1ms, less", ":3: supervision.max-retry-after is 1ms, less than supervision.retry-after"}},
 		"issuer alone":       {"identity:\n  issuer: a\n", []string{":2: identity.issuer is given and identity.audiences is not", "one of identity.jwks and identity.keys"}},
 		"issuer, no keys":    {"identity: {issuer: a, audiences: [b]}\n", []string{":1: identity.issuer has no keys"}},
 		"keys of nobody":     {"identity:\n  keys: a\n", []string{":2: identity.keys is given and identity.issuer is not"}},

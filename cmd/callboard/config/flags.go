@@ -14,7 +14,7 @@ func Flags(to *pflag.FlagSet) {
 	for i := range all {
 		s := &all[i]
 		f := to.VarPF(&flagValue{setting: s, raw: s.fallback(), text: s.Default}, s.Flag, "", s.usage())
-		f.DefValue = s.shownDefault()
+		f.DefValue, f.Hidden = s.shownDefault(), s.Rare
 		if s.word() == "bool" {
 			f.NoOptDefVal = "true"
 		}

@@ -21,6 +21,7 @@ type Setting struct {
 	OneOf   []string
 	Reload  Reload
 	Secret  bool
+	Rare    bool
 	Help    string
 	Items   []Setting // of each element of a list of objects
 
@@ -84,7 +85,7 @@ func newSetting(field *reflect.StructField, key string, index []int) Setting {
 	s := Setting{
 		Key: key, Flag: tag("flag"), Env: envPrefix + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(key)),
 		Default: tag("default"), Unit: tag("unit"), Min: tag("min"), Max: tag("max"), OneOf: strings.Fields(tag("one")),
-		Secret: tag("secret") == "yes", Help: tag("help"),
+		Secret: tag("secret") == "yes", Rare: tag("rare") == "yes", Help: tag("help"),
 		check: tag("check"), kind: field.Type, index: index,
 	}
 	if s.Flag == "" {

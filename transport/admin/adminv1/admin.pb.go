@@ -1345,7 +1345,8 @@ type GetTreeResponse struct {
 	// The last change of the number of shards, or the one under way.
 	Scaling *Scaling `protobuf:"bytes,4,opt,name=scaling,proto3" json:"scaling,omitempty"`
 	// Whether the number follows the processors and the load.
-	AutoScale bool       `protobuf:"varint,5,opt,name=auto_scale,json=autoScale,proto3" json:"auto_scale,omitempty"`
+	AutoScale bool `protobuf:"varint,5,opt,name=auto_scale,json=autoScale,proto3" json:"auto_scale,omitempty"`
+	// Of users.
 	Intensity *Intensity `protobuf:"bytes,6,opt,name=intensity,proto3" json:"intensity,omitempty"`
 	// What happens when an actor fails, from the root down.
 	Levels []*Level `protobuf:"bytes,7,rep,name=levels,proto3" json:"levels,omitempty"`
@@ -1356,11 +1357,16 @@ type GetTreeResponse struct {
 	// Users' actors and sessions that stand out, ten of each at most: those with the longest
 	// queues, those that have been in their message the longest, and the users whose actors
 	// were replaced the most often because they had failed.
-	Deepest       []*Notable `protobuf:"bytes,12,rep,name=deepest,proto3" json:"deepest,omitempty"`
-	Slowest       []*Notable `protobuf:"bytes,13,rep,name=slowest,proto3" json:"slowest,omitempty"`
-	Sickest       []*Notable `protobuf:"bytes,14,rep,name=sickest,proto3" json:"sickest,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Deepest []*Notable `protobuf:"bytes,12,rep,name=deepest,proto3" json:"deepest,omitempty"`
+	Slowest []*Notable `protobuf:"bytes,13,rep,name=slowest,proto3" json:"slowest,omitempty"`
+	Sickest []*Notable `protobuf:"bytes,14,rep,name=sickest,proto3" json:"sickest,omitempty"`
+	// How long an actor may be in one message before it is stuck.
+	StuckAfterMs uint64 `protobuf:"varint,15,opt,name=stuck_after_ms,json=stuckAfterMs,proto3" json:"stuck_after_ms,omitempty"`
+	// How many messages are set aside at most, and bytes of them.
+	MaxDeadletters     uint64 `protobuf:"varint,16,opt,name=max_deadletters,json=maxDeadletters,proto3" json:"max_deadletters,omitempty"`
+	MaxDeadletterBytes uint64 `protobuf:"varint,17,opt,name=max_deadletter_bytes,json=maxDeadletterBytes,proto3" json:"max_deadletter_bytes,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *GetTreeResponse) Reset() {
@@ -1475,6 +1481,27 @@ func (x *GetTreeResponse) GetSickest() []*Notable {
 		return x.Sickest
 	}
 	return nil
+}
+
+func (x *GetTreeResponse) GetStuckAfterMs() uint64 {
+	if x != nil {
+		return x.StuckAfterMs
+	}
+	return 0
+}
+
+func (x *GetTreeResponse) GetMaxDeadletters() uint64 {
+	if x != nil {
+		return x.MaxDeadletters
+	}
+	return 0
+}
+
+func (x *GetTreeResponse) GetMaxDeadletterBytes() uint64 {
+	if x != nil {
+		return x.MaxDeadletterBytes
+	}
+	return 0
 }
 
 type Gateway struct {
@@ -4395,11 +4422,12 @@ func (x *Scaling) GetWhy() string {
 	return ""
 }
 
-// Intensity is how often a user's actor may fail before it is parked, and for how long.
+// Intensity is how often an actor may fail before it rests, and for how long.
 type Intensity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// So many failures within the window are answered with a new actor at once.
+	// So many failures change nothing but the counts.
 	Failures uint32 `protobuf:"varint,1,opt,name=failures,proto3" json:"failures,omitempty"`
+	// Failures that are no more than this apart add up; it counts from the end of a rest.
 	WindowMs uint64 `protobuf:"varint,2,opt,name=window_ms,json=windowMs,proto3" json:"window_ms,omitempty"`
 	// The first rest; each further one is twice as long.
 	ParkMs        uint64 `protobuf:"varint,3,opt,name=park_ms,json=parkMs,proto3" json:"park_ms,omitempty"`
@@ -4482,7 +4510,17 @@ type Level struct {
 	// tick, which is a tenth of the setting stuck-after, or since somebody looked last.
 	LongestMs uint64 `protobuf:"varint,7,opt,name=longest_ms,json=longestMs,proto3" json:"longest_ms,omitempty"`
 	// How many are stuck in one.
-	Stuck         uint32 `protobuf:"varint,8,opt,name=stuck,proto3" json:"stuck,omitempty"`
+	Stuck uint32 `protobuf:"varint,8,opt,name=stuck,proto3" json:"stuck,omitempty"`
+	// How often one may fail before it rests; absent for sessions.
+	Intensity *Intensity `protobuf:"bytes,9,opt,name=intensity,proto3" json:"intensity,omitempty"`
+	// What a rest is, or why there is none.
+	Rest string `protobuf:"bytes,10,opt,name=rest,proto3" json:"rest,omitempty"`
+	// What nobody else would repeat such an actor tries again after this time, and twice as long
+	// each time after that, up to the most; 0: it does not.
+	RetryAfterMs    uint64 `protobuf:"varint,11,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
+	MaxRetryAfterMs uint64 `protobuf:"varint,12,opt,name=max_retry_after_ms,json=maxRetryAfterMs,proto3" json:"max_retry_after_ms,omitempty"`
+	// The one that rests the longest, but for users; absent: none does.
+	Sick          *Sick `protobuf:"bytes,13,opt,name=sick,proto3" json:"sick,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4571,6 +4609,41 @@ func (x *Level) GetStuck() uint32 {
 		return x.Stuck
 	}
 	return 0
+}
+
+func (x *Level) GetIntensity() *Intensity {
+	if x != nil {
+		return x.Intensity
+	}
+	return nil
+}
+
+func (x *Level) GetRest() string {
+	if x != nil {
+		return x.Rest
+	}
+	return ""
+}
+
+func (x *Level) GetRetryAfterMs() uint64 {
+	if x != nil {
+		return x.RetryAfterMs
+	}
+	return 0
+}
+
+func (x *Level) GetMaxRetryAfterMs() uint64 {
+	if x != nil {
+		return x.MaxRetryAfterMs
+	}
+	return 0
+}
+
+func (x *Level) GetSick() *Sick {
+	if x != nil {
+		return x.Sick
+	}
+	return nil
 }
 
 type BackupInboxesRequest struct {
@@ -5456,6 +5529,69 @@ func (x *Notable) GetInMessageMs() uint64 {
 	return 0
 }
 
+// Sick is an actor that has failed too often.
+type Sick struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Actor string                 `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Failures that add up.
+	Failures uint64 `protobuf:"varint,2,opt,name=failures,proto3" json:"failures,omitempty"`
+	// When the rest ends.
+	UntilMs       int64 `protobuf:"varint,3,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Sick) Reset() {
+	*x = Sick{}
+	mi := &file_admin_proto_msgTypes[79]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sick) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sick) ProtoMessage() {}
+
+func (x *Sick) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_proto_msgTypes[79]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sick.ProtoReflect.Descriptor instead.
+func (*Sick) Descriptor() ([]byte, []int) {
+	return file_admin_proto_rawDescGZIP(), []int{79}
+}
+
+func (x *Sick) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Sick) GetFailures() uint64 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *Sick) GetUntilMs() int64 {
+	if x != nil {
+		return x.UntilMs
+	}
+	return 0
+}
+
 var File_admin_proto protoreflect.FileDescriptor
 
 const file_admin_proto_rawDesc = "" +
@@ -5554,7 +5690,7 @@ const file_admin_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"*\n" +
 	"\x14CloseSessionResponse\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\"\x10\n" +
-	"\x0eGetTreeRequest\"\xed\x04\n" +
+	"\x0eGetTreeRequest\"\xee\x05\n" +
 	"\x0fGetTreeResponse\x125\n" +
 	"\agateway\x18\x01 \x01(\v2\x1b.callboard.admin.v1.GatewayR\agateway\x121\n" +
 	"\x06shards\x18\x02 \x03(\v2\x19.callboard.admin.v1.ShardR\x06shards\x125\n" +
@@ -5569,7 +5705,10 @@ const file_admin_proto_rawDesc = "" +
 	"\alongest\x18\v \x03(\v2\x1e.callboard.admin.v1.StuckActorR\alongest\x125\n" +
 	"\adeepest\x18\f \x03(\v2\x1b.callboard.admin.v1.NotableR\adeepest\x125\n" +
 	"\aslowest\x18\r \x03(\v2\x1b.callboard.admin.v1.NotableR\aslowest\x125\n" +
-	"\asickest\x18\x0e \x03(\v2\x1b.callboard.admin.v1.NotableR\asickest\"W\n" +
+	"\asickest\x18\x0e \x03(\v2\x1b.callboard.admin.v1.NotableR\asickest\x12$\n" +
+	"\x0estuck_after_ms\x18\x0f \x01(\x04R\fstuckAfterMs\x12'\n" +
+	"\x0fmax_deadletters\x18\x10 \x01(\x04R\x0emaxDeadletters\x120\n" +
+	"\x14max_deadletter_bytes\x18\x11 \x01(\x04R\x12maxDeadletterBytes\"W\n" +
 	"\aGateway\x12\x1a\n" +
 	"\bsessions\x18\x01 \x01(\rR\bsessions\x12\x1a\n" +
 	"\bdraining\x18\x02 \x01(\bR\bdraining\x12\x14\n" +
@@ -5792,7 +5931,7 @@ const file_admin_proto_rawDesc = "" +
 	"\bfailures\x18\x01 \x01(\rR\bfailures\x12\x1b\n" +
 	"\twindow_ms\x18\x02 \x01(\x04R\bwindowMs\x12\x17\n" +
 	"\apark_ms\x18\x03 \x01(\x04R\x06parkMs\x12\x1e\n" +
-	"\vmax_park_ms\x18\x04 \x01(\x04R\tmaxParkMs\"\xcd\x01\n" +
+	"\vmax_park_ms\x18\x04 \x01(\x04R\tmaxParkMs\"\x9f\x03\n" +
 	"\x05Level\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
@@ -5803,7 +5942,13 @@ const file_admin_proto_rawDesc = "" +
 	"\x06queued\x18\x06 \x01(\x04R\x06queued\x12\x1d\n" +
 	"\n" +
 	"longest_ms\x18\a \x01(\x04R\tlongestMs\x12\x14\n" +
-	"\x05stuck\x18\b \x01(\rR\x05stuck\"*\n" +
+	"\x05stuck\x18\b \x01(\rR\x05stuck\x12;\n" +
+	"\tintensity\x18\t \x01(\v2\x1d.callboard.admin.v1.IntensityR\tintensity\x12\x12\n" +
+	"\x04rest\x18\n" +
+	" \x01(\tR\x04rest\x12$\n" +
+	"\x0eretry_after_ms\x18\v \x01(\x04R\fretryAfterMs\x12+\n" +
+	"\x12max_retry_after_ms\x18\f \x01(\x04R\x0fmaxRetryAfterMs\x12,\n" +
+	"\x04sick\x18\r \x01(\v2\x18.callboard.admin.v1.SickR\x04sick\"*\n" +
 	"\x14BackupInboxesRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x9a\x01\n" +
 	"\x15BackupInboxesResponse\x12\x14\n" +
@@ -5864,7 +6009,11 @@ const file_admin_proto_rawDesc = "" +
 	"\x04user\x18\x01 \x01(\v2\x18.callboard.admin.v1.UserR\x04user\x12\x18\n" +
 	"\asession\x18\x02 \x01(\x04R\asession\x12\x16\n" +
 	"\x06queued\x18\x03 \x01(\rR\x06queued\x12\"\n" +
-	"\rin_message_ms\x18\x04 \x01(\x04R\vinMessageMs2\xf8\x12\n" +
+	"\rin_message_ms\x18\x04 \x01(\x04R\vinMessageMs\"S\n" +
+	"\x04Sick\x12\x14\n" +
+	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x1a\n" +
+	"\bfailures\x18\x02 \x01(\x04R\bfailures\x12\x19\n" +
+	"\buntil_ms\x18\x03 \x01(\x03R\auntilMs2\xf8\x12\n" +
 	"\fAdminService\x12I\n" +
 	"\x04Send\x12\x1f.callboard.admin.v1.SendRequest\x1a .callboard.admin.v1.SendResponse\x12X\n" +
 	"\tListUsers\x12$.callboard.admin.v1.ListUsersRequest\x1a%.callboard.admin.v1.ListUsersResponse\x12a\n" +
@@ -5905,7 +6054,7 @@ func file_admin_proto_rawDescGZIP() []byte {
 	return file_admin_proto_rawDescData
 }
 
-var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 80)
+var file_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 81)
 var file_admin_proto_goTypes = []any{
 	(*Refusal)(nil),                 // 0: callboard.admin.v1.Refusal
 	(*SendRequest)(nil),             // 1: callboard.admin.v1.SendRequest
@@ -5986,7 +6135,8 @@ var file_admin_proto_goTypes = []any{
 	(*DropDeadlettersResponse)(nil), // 76: callboard.admin.v1.DropDeadlettersResponse
 	(*StuckActor)(nil),              // 77: callboard.admin.v1.StuckActor
 	(*Notable)(nil),                 // 78: callboard.admin.v1.Notable
-	nil,                             // 79: callboard.admin.v1.BroadcastResponse.RefusedEntry
+	(*Sick)(nil),                    // 79: callboard.admin.v1.Sick
+	nil,                             // 80: callboard.admin.v1.BroadcastResponse.RefusedEntry
 }
 var file_admin_proto_depIdxs = []int32{
 	5,  // 0: callboard.admin.v1.ListUsersResponse.users:type_name -> callboard.admin.v1.User
@@ -6007,7 +6157,7 @@ var file_admin_proto_depIdxs = []int32{
 	78, // 15: callboard.admin.v1.GetTreeResponse.deepest:type_name -> callboard.admin.v1.Notable
 	78, // 16: callboard.admin.v1.GetTreeResponse.slowest:type_name -> callboard.admin.v1.Notable
 	78, // 17: callboard.admin.v1.GetTreeResponse.sickest:type_name -> callboard.admin.v1.Notable
-	79, // 18: callboard.admin.v1.BroadcastResponse.refused:type_name -> callboard.admin.v1.BroadcastResponse.RefusedEntry
+	80, // 18: callboard.admin.v1.BroadcastResponse.refused:type_name -> callboard.admin.v1.BroadcastResponse.RefusedEntry
 	29, // 19: callboard.admin.v1.BroadcastResponse.refusals:type_name -> callboard.admin.v1.RefusedUser
 	30, // 20: callboard.admin.v1.BlockUserResponse.block:type_name -> callboard.admin.v1.Block
 	30, // 21: callboard.admin.v1.ListBlockedResponse.blocks:type_name -> callboard.admin.v1.Block
@@ -6026,67 +6176,69 @@ var file_admin_proto_depIdxs = []int32{
 	57, // 34: callboard.admin.v1.GetLoadResponse.shards:type_name -> callboard.admin.v1.ShardLoad
 	58, // 35: callboard.admin.v1.GetLoadResponse.busiest:type_name -> callboard.admin.v1.BusyUser
 	61, // 36: callboard.admin.v1.ScaleTreeResponse.scaling:type_name -> callboard.admin.v1.Scaling
-	66, // 37: callboard.admin.v1.ListDeadlettersResponse.deadletters:type_name -> callboard.admin.v1.Deadletter
-	66, // 38: callboard.admin.v1.GetDeadletterResponse.deadletter:type_name -> callboard.admin.v1.Deadletter
-	66, // 39: callboard.admin.v1.ReadDeadletterResponse.deadletter:type_name -> callboard.admin.v1.Deadletter
-	5,  // 40: callboard.admin.v1.Notable.user:type_name -> callboard.admin.v1.User
-	1,  // 41: callboard.admin.v1.AdminService.Send:input_type -> callboard.admin.v1.SendRequest
-	3,  // 42: callboard.admin.v1.AdminService.ListUsers:input_type -> callboard.admin.v1.ListUsersRequest
-	6,  // 43: callboard.admin.v1.AdminService.ListSessions:input_type -> callboard.admin.v1.ListSessionsRequest
-	9,  // 44: callboard.admin.v1.AdminService.GetUser:input_type -> callboard.admin.v1.GetUserRequest
-	14, // 45: callboard.admin.v1.AdminService.CloseUser:input_type -> callboard.admin.v1.CloseUserRequest
-	16, // 46: callboard.admin.v1.AdminService.CloseSession:input_type -> callboard.admin.v1.CloseSessionRequest
-	18, // 47: callboard.admin.v1.AdminService.GetTree:input_type -> callboard.admin.v1.GetTreeRequest
-	23, // 48: callboard.admin.v1.AdminService.GetStats:input_type -> callboard.admin.v1.GetStatsRequest
-	25, // 49: callboard.admin.v1.AdminService.Drain:input_type -> callboard.admin.v1.DrainRequest
-	27, // 50: callboard.admin.v1.AdminService.Broadcast:input_type -> callboard.admin.v1.BroadcastRequest
-	31, // 51: callboard.admin.v1.AdminService.BlockUser:input_type -> callboard.admin.v1.BlockUserRequest
-	33, // 52: callboard.admin.v1.AdminService.UnblockUser:input_type -> callboard.admin.v1.UnblockUserRequest
-	35, // 53: callboard.admin.v1.AdminService.ListBlocked:input_type -> callboard.admin.v1.ListBlockedRequest
-	37, // 54: callboard.admin.v1.AdminService.ForgetDevice:input_type -> callboard.admin.v1.ForgetDeviceRequest
-	39, // 55: callboard.admin.v1.AdminService.TrimInbox:input_type -> callboard.admin.v1.TrimInboxRequest
-	42, // 56: callboard.admin.v1.AdminService.GetConfig:input_type -> callboard.admin.v1.GetConfigRequest
-	45, // 57: callboard.admin.v1.AdminService.Watch:input_type -> callboard.admin.v1.WatchRequest
-	51, // 58: callboard.admin.v1.AdminService.Trace:input_type -> callboard.admin.v1.TraceRequest
-	54, // 59: callboard.admin.v1.AdminService.GetLoad:input_type -> callboard.admin.v1.GetLoadRequest
-	59, // 60: callboard.admin.v1.AdminService.ScaleTree:input_type -> callboard.admin.v1.ScaleTreeRequest
-	64, // 61: callboard.admin.v1.AdminService.BackupInboxes:input_type -> callboard.admin.v1.BackupInboxesRequest
-	67, // 62: callboard.admin.v1.AdminService.ListDeadletters:input_type -> callboard.admin.v1.ListDeadlettersRequest
-	69, // 63: callboard.admin.v1.AdminService.GetDeadletter:input_type -> callboard.admin.v1.GetDeadletterRequest
-	71, // 64: callboard.admin.v1.AdminService.ReadDeadletter:input_type -> callboard.admin.v1.ReadDeadletterRequest
-	73, // 65: callboard.admin.v1.AdminService.RetryDeadletter:input_type -> callboard.admin.v1.RetryDeadletterRequest
-	75, // 66: callboard.admin.v1.AdminService.DropDeadletters:input_type -> callboard.admin.v1.DropDeadlettersRequest
-	2,  // 67: callboard.admin.v1.AdminService.Send:output_type -> callboard.admin.v1.SendResponse
-	4,  // 68: callboard.admin.v1.AdminService.ListUsers:output_type -> callboard.admin.v1.ListUsersResponse
-	7,  // 69: callboard.admin.v1.AdminService.ListSessions:output_type -> callboard.admin.v1.ListSessionsResponse
-	10, // 70: callboard.admin.v1.AdminService.GetUser:output_type -> callboard.admin.v1.GetUserResponse
-	15, // 71: callboard.admin.v1.AdminService.CloseUser:output_type -> callboard.admin.v1.CloseUserResponse
-	17, // 72: callboard.admin.v1.AdminService.CloseSession:output_type -> callboard.admin.v1.CloseSessionResponse
-	19, // 73: callboard.admin.v1.AdminService.GetTree:output_type -> callboard.admin.v1.GetTreeResponse
-	24, // 74: callboard.admin.v1.AdminService.GetStats:output_type -> callboard.admin.v1.GetStatsResponse
-	26, // 75: callboard.admin.v1.AdminService.Drain:output_type -> callboard.admin.v1.DrainResponse
-	28, // 76: callboard.admin.v1.AdminService.Broadcast:output_type -> callboard.admin.v1.BroadcastResponse
-	32, // 77: callboard.admin.v1.AdminService.BlockUser:output_type -> callboard.admin.v1.BlockUserResponse
-	34, // 78: callboard.admin.v1.AdminService.UnblockUser:output_type -> callboard.admin.v1.UnblockUserResponse
-	36, // 79: callboard.admin.v1.AdminService.ListBlocked:output_type -> callboard.admin.v1.ListBlockedResponse
-	38, // 80: callboard.admin.v1.AdminService.ForgetDevice:output_type -> callboard.admin.v1.ForgetDeviceResponse
-	40, // 81: callboard.admin.v1.AdminService.TrimInbox:output_type -> callboard.admin.v1.TrimInboxResponse
-	43, // 82: callboard.admin.v1.AdminService.GetConfig:output_type -> callboard.admin.v1.GetConfigResponse
-	46, // 83: callboard.admin.v1.AdminService.Watch:output_type -> callboard.admin.v1.WatchResponse
-	52, // 84: callboard.admin.v1.AdminService.Trace:output_type -> callboard.admin.v1.TraceResponse
-	55, // 85: callboard.admin.v1.AdminService.GetLoad:output_type -> callboard.admin.v1.GetLoadResponse
-	60, // 86: callboard.admin.v1.AdminService.ScaleTree:output_type -> callboard.admin.v1.ScaleTreeResponse
-	65, // 87: callboard.admin.v1.AdminService.BackupInboxes:output_type -> callboard.admin.v1.BackupInboxesResponse
-	68, // 88: callboard.admin.v1.AdminService.ListDeadletters:output_type -> callboard.admin.v1.ListDeadlettersResponse
-	70, // 89: callboard.admin.v1.AdminService.GetDeadletter:output_type -> callboard.admin.v1.GetDeadletterResponse
-	72, // 90: callboard.admin.v1.AdminService.ReadDeadletter:output_type -> callboard.admin.v1.ReadDeadletterResponse
-	74, // 91: callboard.admin.v1.AdminService.RetryDeadletter:output_type -> callboard.admin.v1.RetryDeadletterResponse
-	76, // 92: callboard.admin.v1.AdminService.DropDeadletters:output_type -> callboard.admin.v1.DropDeadlettersResponse
-	67, // [67:93] is the sub-list for method output_type
-	41, // [41:67] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	62, // 37: callboard.admin.v1.Level.intensity:type_name -> callboard.admin.v1.Intensity
+	79, // 38: callboard.admin.v1.Level.sick:type_name -> callboard.admin.v1.Sick
+	66, // 39: callboard.admin.v1.ListDeadlettersResponse.deadletters:type_name -> callboard.admin.v1.Deadletter
+	66, // 40: callboard.admin.v1.GetDeadletterResponse.deadletter:type_name -> callboard.admin.v1.Deadletter
+	66, // 41: callboard.admin.v1.ReadDeadletterResponse.deadletter:type_name -> callboard.admin.v1.Deadletter
+	5,  // 42: callboard.admin.v1.Notable.user:type_name -> callboard.admin.v1.User
+	1,  // 43: callboard.admin.v1.AdminService.Send:input_type -> callboard.admin.v1.SendRequest
+	3,  // 44: callboard.admin.v1.AdminService.ListUsers:input_type -> callboard.admin.v1.ListUsersRequest
+	6,  // 45: callboard.admin.v1.AdminService.ListSessions:input_type -> callboard.admin.v1.ListSessionsRequest
+	9,  // 46: callboard.admin.v1.AdminService.GetUser:input_type -> callboard.admin.v1.GetUserRequest
+	14, // 47: callboard.admin.v1.AdminService.CloseUser:input_type -> callboard.admin.v1.CloseUserRequest
+	16, // 48: callboard.admin.v1.AdminService.CloseSession:input_type -> callboard.admin.v1.CloseSessionRequest
+	18, // 49: callboard.admin.v1.AdminService.GetTree:input_type -> callboard.admin.v1.GetTreeRequest
+	23, // 50: callboard.admin.v1.AdminService.GetStats:input_type -> callboard.admin.v1.GetStatsRequest
+	25, // 51: callboard.admin.v1.AdminService.Drain:input_type -> callboard.admin.v1.DrainRequest
+	27, // 52: callboard.admin.v1.AdminService.Broadcast:input_type -> callboard.admin.v1.BroadcastRequest
+	31, // 53: callboard.admin.v1.AdminService.BlockUser:input_type -> callboard.admin.v1.BlockUserRequest
+	33, // 54: callboard.admin.v1.AdminService.UnblockUser:input_type -> callboard.admin.v1.UnblockUserRequest
+	35, // 55: callboard.admin.v1.AdminService.ListBlocked:input_type -> callboard.admin.v1.ListBlockedRequest
+	37, // 56: callboard.admin.v1.AdminService.ForgetDevice:input_type -> callboard.admin.v1.ForgetDeviceRequest
+	39, // 57: callboard.admin.v1.AdminService.TrimInbox:input_type -> callboard.admin.v1.TrimInboxRequest
+	42, // 58: callboard.admin.v1.AdminService.GetConfig:input_type -> callboard.admin.v1.GetConfigRequest
+	45, // 59: callboard.admin.v1.AdminService.Watch:input_type -> callboard.admin.v1.WatchRequest
+	51, // 60: callboard.admin.v1.AdminService.Trace:input_type -> callboard.admin.v1.TraceRequest
+	54, // 61: callboard.admin.v1.AdminService.GetLoad:input_type -> callboard.admin.v1.GetLoadRequest
+	59, // 62: callboard.admin.v1.AdminService.ScaleTree:input_type -> callboard.admin.v1.ScaleTreeRequest
+	64, // 63: callboard.admin.v1.AdminService.BackupInboxes:input_type -> callboard.admin.v1.BackupInboxesRequest
+	67, // 64: callboard.admin.v1.AdminService.ListDeadletters:input_type -> callboard.admin.v1.ListDeadlettersRequest
+	69, // 65: callboard.admin.v1.AdminService.GetDeadletter:input_type -> callboard.admin.v1.GetDeadletterRequest
+	71, // 66: callboard.admin.v1.AdminService.ReadDeadletter:input_type -> callboard.admin.v1.ReadDeadletterRequest
+	73, // 67: callboard.admin.v1.AdminService.RetryDeadletter:input_type -> callboard.admin.v1.RetryDeadletterRequest
+	75, // 68: callboard.admin.v1.AdminService.DropDeadletters:input_type -> callboard.admin.v1.DropDeadlettersRequest
+	2,  // 69: callboard.admin.v1.AdminService.Send:output_type -> callboard.admin.v1.SendResponse
+	4,  // 70: callboard.admin.v1.AdminService.ListUsers:output_type -> callboard.admin.v1.ListUsersResponse
+	7,  // 71: callboard.admin.v1.AdminService.ListSessions:output_type -> callboard.admin.v1.ListSessionsResponse
+	10, // 72: callboard.admin.v1.AdminService.GetUser:output_type -> callboard.admin.v1.GetUserResponse
+	15, // 73: callboard.admin.v1.AdminService.CloseUser:output_type -> callboard.admin.v1.CloseUserResponse
+	17, // 74: callboard.admin.v1.AdminService.CloseSession:output_type -> callboard.admin.v1.CloseSessionResponse
+	19, // 75: callboard.admin.v1.AdminService.GetTree:output_type -> callboard.admin.v1.GetTreeResponse
+	24, // 76: callboard.admin.v1.AdminService.GetStats:output_type -> callboard.admin.v1.GetStatsResponse
+	26, // 77: callboard.admin.v1.AdminService.Drain:output_type -> callboard.admin.v1.DrainResponse
+	28, // 78: callboard.admin.v1.AdminService.Broadcast:output_type -> callboard.admin.v1.BroadcastResponse
+	32, // 79: callboard.admin.v1.AdminService.BlockUser:output_type -> callboard.admin.v1.BlockUserResponse
+	34, // 80: callboard.admin.v1.AdminService.UnblockUser:output_type -> callboard.admin.v1.UnblockUserResponse
+	36, // 81: callboard.admin.v1.AdminService.ListBlocked:output_type -> callboard.admin.v1.ListBlockedResponse
+	38, // 82: callboard.admin.v1.AdminService.ForgetDevice:output_type -> callboard.admin.v1.ForgetDeviceResponse
+	40, // 83: callboard.admin.v1.AdminService.TrimInbox:output_type -> callboard.admin.v1.TrimInboxResponse
+	43, // 84: callboard.admin.v1.AdminService.GetConfig:output_type -> callboard.admin.v1.GetConfigResponse
+	46, // 85: callboard.admin.v1.AdminService.Watch:output_type -> callboard.admin.v1.WatchResponse
+	52, // 86: callboard.admin.v1.AdminService.Trace:output_type -> callboard.admin.v1.TraceResponse
+	55, // 87: callboard.admin.v1.AdminService.GetLoad:output_type -> callboard.admin.v1.GetLoadResponse
+	60, // 88: callboard.admin.v1.AdminService.ScaleTree:output_type -> callboard.admin.v1.ScaleTreeResponse
+	65, // 89: callboard.admin.v1.AdminService.BackupInboxes:output_type -> callboard.admin.v1.BackupInboxesResponse
+	68, // 90: callboard.admin.v1.AdminService.ListDeadletters:output_type -> callboard.admin.v1.ListDeadlettersResponse
+	70, // 91: callboard.admin.v1.AdminService.GetDeadletter:output_type -> callboard.admin.v1.GetDeadletterResponse
+	72, // 92: callboard.admin.v1.AdminService.ReadDeadletter:output_type -> callboard.admin.v1.ReadDeadletterResponse
+	74, // 93: callboard.admin.v1.AdminService.RetryDeadletter:output_type -> callboard.admin.v1.RetryDeadletterResponse
+	76, // 94: callboard.admin.v1.AdminService.DropDeadletters:output_type -> callboard.admin.v1.DropDeadlettersResponse
+	69, // [69:95] is the sub-list for method output_type
+	43, // [43:69] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
@@ -6116,7 +6268,7 @@ func file_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_proto_rawDesc), len(file_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   80,
+			NumMessages:   81,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
