@@ -193,6 +193,8 @@ func (o *callerOptions) explained(err error) error {
 		err = fmt.Errorf("nobody listens at %s: start the service there with 'callboard serve', or give another address with --admin", o.url)
 	case failed.Code() == connect.CodeDeadlineExceeded, errors.Is(err, context.DeadlineExceeded):
 		status, err = exitUnavailable, fmt.Errorf("no answer from %s in time: try again, and look at the service's log", o.url)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		status, err = exitUnavailable, fmt.Errorf("%s went away before its answer was complete: look whether the service still runs, and try again", o.url)
 	case failed.Code() == connect.CodeCanceled:
 		err = errors.New("interrupted before there was an answer")
 	default:
