@@ -28,13 +28,18 @@ type Retention struct {
 	Entries int
 }
 
-// Retain sets another retention, from the next round on, or from the next user in the round that
-// runs. A value that is not positive is refused and changes nothing.
+// Retain sets another retention, and has a round begin with it: who gives less may be short of
+// room. A round that runs takes it from the next user on. A value that is not positive is refused
+// and changes nothing.
 func (s *Store) Retain(r Retention) error {
 	if r.Age <= 0 || r.Entries <= 0 {
 		return fmt.Errorf("retention of %v and %d messages: give positive ones", r.Age, r.Entries)
 	}
 	s.retention.Store(&r)
+	select {
+	case s.again <- struct{}{}:
+	default: // a round is to follow already, and reads what was set here
+	}
 	return nil
 }
 
@@ -51,6 +56,7 @@ func (s *Store) retain() {
 		case <-s.quit:
 			return
 		case <-timer.C:
+		case <-s.again:
 		}
 		took, err := s.retainRound()
 		switch {

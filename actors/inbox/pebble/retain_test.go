@@ -125,6 +125,29 @@ func TestRetentionGoesThroughAllUsers(t *testing.T) {
 	})
 }
 
+// Nobody waits for the end of an interval who gives less because the disk is full.
+func TestRetentionThatWasChangedActsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openStore(t, "data", pebble.Config{
+			FS: vfs.NewMem(), RetentionInterval: 24 * time.Hour, Now: func() time.Time { return time.UnixMilli(1_000_000) },
+		})
+		inboxtest.Fill(t, s, "bob", 5, "hello")
+		for range 3 {
+			if err := s.Retain(pebble.Retention{Age: time.Second, Entries: 100}); err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(time.Second) // of a day
+		synctest.Wait()
+		if state, err := s.Open("bob"); err != nil || state.Floor != 5 {
+			t.Errorf("%+v, %v", state, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestRetentionThatWasChangedIsThatOfTheNextRound(t *testing.T) {
 	state := retained(t, pebble.Config{RetentionEntries: 100, RetentionAge: time.Hour}, 1501*time.Millisecond, func(s *pebble.Store) {
 		inboxtest.Fill(t, s, "bob", 2000, "hello")

@@ -35,6 +35,7 @@ type Store struct {
 	backing   sync.Mutex // held by the backup under way
 
 	quit  chan struct{} // closed by Close
+	again chan struct{} // holds one: retention is to make a round now
 	group sync.WaitGroup
 }
 
@@ -57,7 +58,7 @@ func Open(dir string, config Config) (*Store, error) {
 	}
 	s := &Store{
 		config: config, dir: dir, lock: lock,
-		quit: make(chan struct{}),
+		quit: make(chan struct{}), again: make(chan struct{}, 1),
 	}
 	s.retention.Store(&Retention{config.RetentionAge, config.RetentionEntries})
 	if s.db, err = s.openDatabase(); err != nil {
