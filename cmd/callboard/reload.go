@@ -31,7 +31,7 @@ type reloader struct {
 func newReloader(from config.Sources, loaded *config.Loaded) *reloader {
 	r := &reloader{from: from, level: new(slog.LevelVar)}
 	r.loaded.Store(loaded)
-	setLevel(r.level, loaded.Config.Log.Level)
+	r.level.Set(levelOf(loaded))
 	r.log = newLogger(r.level, loaded.Config.Log.Format)
 	return r
 }
@@ -46,10 +46,6 @@ func (r *reloader) prepared(prepare func(*config.Config) (commit func(), err err
 
 // reloads tells the parts that every service has.
 func (r *reloader) reloads(system *actors.System, server *transport.Server, inboxes store) {
-	r.part(func(c *config.Config) error {
-		setLevel(r.level, c.Log.Level)
-		return nil
-	})
 	r.part(func(c *config.Config) error {
 		return server.Reload(liveOf(c))
 	})
@@ -79,6 +75,10 @@ func (r *reloader) reload() {
 		}
 		return
 	}
+	// What became of it is said at the old level or at the new one, whichever says more.
+	level := levelOf(r.loaded.Load())
+	r.level.Set(min(r.level.Level(), level))
+	defer r.level.Set(level)
 	restarts := 0
 	for _, change := range changes {
 		if change.Taken {
@@ -124,10 +124,9 @@ func (r *reloader) replace() ([]config.Change, error) {
 	return changes, nil
 }
 
-func setLevel(level *slog.LevelVar, word string) {
-	var l slog.Level
-	_ = l.UnmarshalText([]byte(word)) // the configuration has checked it
-	level.Set(l)
+func levelOf(loaded *config.Loaded) (level slog.Level) {
+	_ = level.UnmarshalText([]byte(loaded.Config.Log.Level)) // the configuration has checked it
+	return level
 }
 
 // hangups are the SIGHUPs that the process gets.
