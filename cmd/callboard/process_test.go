@@ -54,8 +54,14 @@ type process struct {
 // start runs the binary with nothing to read, or with what input has.
 func start(t *testing.T, input io.Reader, args ...string) *process {
 	t.Helper()
+	return startProgram(t, binary, input, args...)
+}
+
+// startProgram is start for another program than the one under test.
+func startProgram(t *testing.T, program string, input io.Reader, args ...string) *process {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
-	p := &process{t: t, cmd: exec.CommandContext(ctx, binary, args...), stdout: newOutput(), stderr: newOutput()}
+	p := &process{t: t, cmd: exec.CommandContext(ctx, program, args...), stdout: newOutput(), stderr: newOutput()}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = input, p.stdout, p.stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
