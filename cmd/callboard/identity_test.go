@@ -490,6 +490,31 @@ func TestSessionLastsAsLongAsItsToken(t *testing.T) {
 	enter(way{"header", protocol.SubprotocolJSON}, "nobody", ed.Token(t, identitytest.Claims("nobody"))).toMyself("nobody", "private: last")
 }
 
+// What both services refuse is let in by the one that is configured so.
+func TestLeewayAndPlacesOfTokensAreAsConfigured(t *testing.T) {
+	ed := identitytest.Ed(t, "")
+	keys := filepath.Join(t.TempDir(), "keys")
+	must(t, os.WriteFile(keys, identitytest.Set(t, ed), 0o600))
+	signedIn := []string{"--identity-issuer", identitytest.Issuer, "--identity-audience", identitytest.Audience, "--identity-keys", keys}
+	_, strict := serve(t, append(signedIn, "--identity-leeway", "1s")...)
+	_, lenient := serve(t, append(signedIn, "--identity-leeway", "4m", "--identity-query-token")...)
+	late := ed.Token(t, identitytest.With("alice", "exp", time.Now().Add(-time.Minute).Unix()))
+	good := ed.Token(t, identitytest.Claims("alice"))
+	for _, c := range []struct {
+		place, token, strict, lenient string
+	}{
+		{"header", good, "in", "in"},
+		{"header", late, "401 token_expired", "in"},
+		{"query", good, "401 unauthorized", "in"},
+	} {
+		for url, want := range map[string]string{strict: c.strict, lenient: c.lenient} {
+			if _, got := (way{c.place, ""}).tries(t, url, "/ws/alice", c.token, nil); got != want {
+				t.Errorf("in %s: %s, want %s", c.place, got, want)
+			}
+		}
+	}
+}
+
 // The token is no cookie, so the Origin guards those without one; with tokens it is a second lock.
 func TestOriginMatrix(t *testing.T) {
 	data := t.TempDir()

@@ -10,7 +10,17 @@ import (
 
 // The settings in the words of the packages that keep to them.
 
-// limitsOf are those of the actors.
+// actorsOf is what the configuration alone says of the actors.
+func actorsOf(c *config.Config) actors.Config {
+	l := limitsOf(c)
+	return actors.Config{
+		MaxInboxEntries: l.MaxInboxEntries, MaxInboxBytes: l.MaxInboxBytes, ForgetDevicesAfter: l.ForgetDevicesAfter,
+		StuckAfter: l.StuckAfter, MaxDeadletters: l.MaxDeadletters, MaxDeadletterBytes: l.MaxDeadletterBytes,
+		MaxSessionsPerUser: l.MaxSessionsPerUser, MaxFrameBytes: l.MaxFrameBytes, Rates: l.Rates, Intensity: intensityOf(c), Supervision: supervisionOf(c),
+	}
+}
+
+// limitsOf are those of the actors that a reload changes.
 func limitsOf(c *config.Config) actors.Limits {
 	letters := &c.Supervision.Deadletters
 	return actors.Limits{

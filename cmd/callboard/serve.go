@@ -122,12 +122,10 @@ func (o *opened) serveUsers(ctx context.Context, r *reloader, hangups *hangups) 
 	if err != nil {
 		return err
 	}
-	system, err := actors.New(actors.Config{
-		Store: o.inboxes, Shards: shards, AutoScale: auto, KeepShards: keepShards(c), MaxInboxEntries: c.Inbox.Entries, MaxInboxBytes: c.Inbox.Bytes,
-		ForgetDevicesAfter: c.Retention.Age, StuckAfter: c.Supervision.StuckAfter, MaxDeadletters: c.Supervision.Deadletters.Messages,
-		MaxDeadletterBytes: c.Supervision.Deadletters.Bytes, Intensity: intensityOf(c), Supervision: supervisionOf(c), Tracer: o.traces.forActors(), Log: logger,
-		MaxSessionsPerUser: c.Limits.SessionsPerUser, MaxFrameBytes: c.Limits.FrameBytes, Rates: ratesOf(c),
-	})
+	own := actorsOf(c)
+	own.Store, own.Shards, own.AutoScale, own.KeepShards = o.inboxes, shards, auto, keepShards(c)
+	own.Tracer, own.Log = o.traces.forActors(), logger
+	system, err := actors.New(own)
 	if err != nil {
 		return err
 	}

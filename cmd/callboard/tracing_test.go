@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"encoding/pem"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +17,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	collectorpb "go.opentelemetry.io/proto/slim/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/slim/otlp/trace/v1"
@@ -38,8 +42,27 @@ type otlpCollector struct {
 
 func newOTLPCollector(t *testing.T) *otlpCollector {
 	t.Helper()
+	c, server := unstartedCollector()
+	server.Start()
+	t.Cleanup(server.Close)
+	c.url = server.URL
+	return c
+}
+
+// newSecureCollector is one with TLS, and the file of the authority to trust.
+func newSecureCollector(t *testing.T) (c *otlpCollector, ca string) {
+	t.Helper()
+	c, server := unstartedCollector()
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	c.url, ca = server.URL, filepath.Join(t.TempDir(), "ca.pem")
+	must(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
+	return c, ca
+}
+
+func unstartedCollector() (*otlpCollector, *httptest.Server) {
 	c := &otlpCollector{}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		var request collectorpb.ExportTraceServiceRequest
 		if err != nil || proto.Unmarshal(body, &request) != nil || r.URL.Path != "/v1/traces" || r.Header.Get("X-Key") != "s3cret" {
@@ -55,9 +78,8 @@ func newOTLPCollector(t *testing.T) *otlpCollector {
 			}
 		}
 	}))
-	t.Cleanup(server.Close)
-	c.url = server.URL
-	return c
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // of those who do not trust it
+	return c, server
 }
 
 // take returns the spans since the last time, in the order in which they began.
@@ -241,5 +263,94 @@ func TestServiceWithoutItsCollectorServesAndEnds(t *testing.T) {
 	stop(t, service)
 	if n := strings.Count(service.stderr.String(), "traces not exported"); n != 1 {
 		t.Errorf("it is said %d times", n)
+	}
+}
+
+func TestTracesAreAsConfigured(t *testing.T) {
+	collector, ca := newSecureCollector(t)
+	file := filepath.Join(t.TempDir(), "callboard.yaml")
+	write := func(live string) {
+		must(t, os.WriteFile(file, fmt.Appendf(nil, "tracing:\n  endpoint: %s\n  ca: %s\n  headers: [x-key=s3cret]\n  service: theatre\n  sample: 1\n%s", collector.url, ca, live), 0o600))
+	}
+	write("  rate: 1000000\n  users: true\n")
+	service, url, caller := serveWithAdmin(t, "--config", file, "--drain", "50ms")
+	alice, bob := dialUser(t, url, "alice"), dialUser(t, url, "bob")
+	const messages = 200 // of three spans each
+	send := func() {
+		for range messages {
+			_, err := alice.Send(t.Context(), "bob", "hello")
+			must(t, err)
+			receiveOne(t, bob)
+		}
+	}
+	lost := func() float64 { return scrape(t, caller).value(t, "callboard_trace_hops_dropped_total") }
+	said := func() string {
+		collector.mu.Lock()
+		defer collector.mu.Unlock()
+		text := collector.text
+		collector.text = ""
+		return text
+	}
+	send()
+	var spans int
+	for limit := time.Now().Add(patience); spans < 3*messages && time.Now().Before(limit); time.Sleep(5 * time.Millisecond) {
+		spans += len(collector.take())
+	}
+	if spans != 3*messages || lost() != 0 {
+		t.Errorf("%d messages have %d spans, and %v hops are lost", messages, spans, lost())
+	}
+	if text := said(); !strings.Contains(text, "theatre") || !strings.Contains(text, "alice") {
+		t.Errorf("the collector is not told the service, or the users: %.500s", text)
+	}
+
+	write("  rate: 1\n  users: false\n")
+	service.signal(syscall.SIGHUP)
+	service.stderr.has(t, `configuration reloaded`)
+	for limit := time.Now().Add(patience); lost() == 0; {
+		if time.Now().After(limit) {
+			t.Fatal("with a rate of 1 all is recorded")
+		}
+		send()
+	}
+	must(t, bob.Close(t.Context()))
+	stop(t, service)
+	if text := said(); strings.Contains(text, "alice") || strings.Contains(text, "phone") {
+		t.Error("the collector is told users")
+	}
+
+	distrustful, url := serve(t, "--tracing-endpoint", collector.url, "--tracing-headers", "[x-key=s3cret]", "--tracing-sample", "1")
+	_, err := dialUser(t, url, "alice").Send(t.Context(), "bob", "hello")
+	must(t, err)
+	distrustful.stderr.has(t, `traces not exported.*certificate`)
+}
+
+// A collector takes requests and does not answer: the service gives it the time that is configured, which is less
+// than the default.
+func TestEndWaitsForTheCollectorAsLongAsConfigured(t *testing.T) {
+	asked, quit := make(chan struct{}, 100), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked <- struct{}{}
+		<-quit
+	}))
+	t.Cleanup(func() { close(quit); server.Close() })
+	service, url := serve(t, "--tracing-endpoint", server.URL, "--tracing-sample", "1", "--tracing-timeout", "1s", "--drain", "50ms")
+	alice := dialUser(t, url, "alice")
+	_, err := alice.Send(t.Context(), "bob", "hello")
+	must(t, err)
+	select {
+	case <-asked:
+	case <-time.After(patience):
+		t.Fatal("the collector is asked for nothing")
+	}
+	must(t, alice.Close(t.Context()))
+	begun := time.Now()
+
+	stop(t, service)
+
+	if took := time.Since(begun); took >= 5*time.Second {
+		t.Errorf("the end took %v", took)
+	}
+	if log := service.stderr.String(); !strings.Contains(log, "traces not exported") {
+		t.Error("it does not say that the collector did not answer")
 	}
 }
