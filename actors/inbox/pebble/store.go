@@ -77,6 +77,10 @@ func lockDirectory(dir string, config *Config) (*pebble.Lock, error) {
 		if _, err := config.FS.Stat(dir); err != nil {
 			return nil, fmt.Errorf("opening %s: %w", dir, err)
 		}
+		// Who only looks leaves no lock behind that might be another user's than the service's.
+		if found, err := pebble.Peek(dir, config.FS); err == nil && !found.Exists {
+			return nil, fmt.Errorf("opening %s: %w", dir, pebble.ErrDBDoesNotExist)
+		}
 	} else if err := makeDirectory(config.FS, dir); err != nil {
 		return nil, fmt.Errorf("creating %s: %w", dir, refine(err))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -63,4 +64,15 @@ func TestStoreKeepsTheContractOfABlocklist(t *testing.T) {
 
 func TestConfirmedSurvivesCrashesAndFailures(t *testing.T) {
 	inboxtest.Crashes(t, newDisk)
+}
+
+// A lock that root makes while looking would keep the service, another user, from starting.
+func TestWhoOnlyLooksLeavesNoLock(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := pebble.Open(dir, pebble.Config{ReadOnly: true}); err == nil {
+		t.Error("there is no store, and it was opened")
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("it left %v, %v", left, err)
+	}
 }
