@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +23,9 @@ func newHealth() *cobra.Command {
 		Short: "Ask whether a service takes messages",
 		Long: `Ask /readyz of a service. The exit status is 0 if it takes connections and messages,
 and another otherwise: it starts, it drains, its disk does not take messages, or nobody answers.
-It is for containers, which have no other program to ask with.`,
+It is for containers, which have no other program to ask with. On this machine it asks by
+https too where the service has TLS, and takes any certificate: that is made for the name by
+which others come.`,
 		Example: "  callboard health\n  callboard health --url http://127.0.0.1:9000",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -47,11 +50,11 @@ func health(ctx context.Context, address string, timeout time.Duration, out io.W
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.JoinPath("readyz").String(), nil)
-	if err != nil {
-		return misused("--url %q: %w; give http://host:port", address, err)
+	status, said, err := askReady(ctx, u)
+	if err == nil && status == http.StatusBadRequest && u.Scheme == "http" && isLoopback(u.Hostname()) && strings.Contains(said, "HTTPS server") {
+		u.Scheme = "https"
+		status, said, err = askReady(ctx, u)
 	}
-	answer, err := http.DefaultClient.Do(request)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return exits(exitUnavailable, fmt.Errorf("no answer from %s within %s: look at the service's log", address, timeout))
@@ -60,14 +63,31 @@ func health(ctx context.Context, address string, timeout time.Duration, out io.W
 	case err != nil:
 		return fmt.Errorf("asking %s: %w; --url gives another address", address, err)
 	}
-	defer answer.Body.Close()
-	said, err := io.ReadAll(io.LimitReader(answer.Body, maxHealthAnswer))
-	if err != nil {
-		return fmt.Errorf("reading what %s says: %w; try again", address, err)
-	}
-	if answer.StatusCode != http.StatusOK {
-		return exits(exitUnavailable, fmt.Errorf("not ready: %d %s", answer.StatusCode, printable(strings.TrimSpace(string(said)))))
+	if status != http.StatusOK {
+		return exits(exitUnavailable, fmt.Errorf("not ready: %d %s", status, printable(said)))
 	}
 	_, err = fmt.Fprintln(out, "ready")
 	return err
+}
+
+// askReady asks /readyz, and returns the beginning of what it says.
+func askReady(ctx context.Context, u *url.URL) (status int, said string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.JoinPath("readyz").String(), nil)
+	if err != nil {
+		return 0, "", fmt.Errorf("making a request: %w", err)
+	}
+	transport := &http.Transport{DisableKeepAlives: true, Proxy: http.ProxyFromEnvironment}
+	if isLoopback(u.Hostname()) {
+		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true} //nolint:gosec // it is this machine, and nothing is told it
+	}
+	answer, err := (&http.Client{Transport: transport}).Do(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxHealthAnswer))
+	if err != nil {
+		return 0, "", fmt.Errorf("reading the answer: %w", err)
+	}
+	return answer.StatusCode, strings.TrimSpace(string(text)), nil
 }

@@ -156,6 +156,20 @@ func TestUsersComeOverTLS(t *testing.T) {
 	dialTLS(t, url, "1", strings.Replace(url, "wss", "https", 1), a.trust()).accepted(t).Close()
 }
 
+// A container's health check knows neither the authority nor the certificate's name; elsewhere both count.
+func TestHealthAsksAServiceWithTLS(t *testing.T) {
+	a := newAuthority(t, "ours")
+	cert, key := a.issue("server", "callboard", 7, time.Hour)
+	_, url := serveTLS(t, cert, key, a.trust())
+	address := strings.TrimPrefix(url, "wss://")
+	for _, scheme := range []string{"http://", "https://"} {
+		start(t, nil, "health", "--url", scheme+address).ends(0)
+	}
+	open := start(t, nil, "serve", "--insecure", "--listen", "0.0.0.0:0", "--admin", "", "--data", t.TempDir(), "--tls-cert", cert, "--tls-key", key)
+	port := open.stderr.has(t, `msg=serving address=\[::\]:(\d+)`)
+	start(t, nil, "health", "--url", "https://0.0.0.0:"+port).complains(1, "certificate", "--url")
+}
+
 func TestListenerWithoutTLSSaysSo(t *testing.T) {
 	_, url := serve(t)
 	start(t, nil, "listen", "--as", "2", "--url", strings.Replace(url, "ws", "wss", 1)).complains(6, "no TLS there")
