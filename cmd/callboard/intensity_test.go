@@ -31,13 +31,13 @@ func TestIntensityIsWhatIsConfigured(t *testing.T) {
 func TestLimitsOfTheActorsAreWhatIsConfigured(t *testing.T) {
 	loaded, err := config.Load(config.Sources{Environ: []string{
 		"CALLBOARD_SUPERVISION_STUCK_AFTER=7s", "CALLBOARD_SUPERVISION_DEADLETTERS_MESSAGES=8",
-		"CALLBOARD_SUPERVISION_DEADLETTERS_BYTES=900000",
+		"CALLBOARD_SUPERVISION_DEADLETTERS_BYTES=900000", "CALLBOARD_LIMITS_SENDS_SLOW_FOR=9s",
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	limits := limitsOf(&loaded.Config)
-	if limits.StuckAfter != 7*time.Second || limits.MaxDeadletters != 8 || limits.MaxDeadletterBytes != 900_000 {
+	if limits.StuckAfter != 7*time.Second || limits.MaxDeadletters != 8 || limits.MaxDeadletterBytes != 900_000 || limits.Rates.SlowFor != 9*time.Second {
 		t.Errorf("%+v", limits)
 	}
 	begun, reloaded := reflect.ValueOf(actorsOf(&loaded.Config)), reflect.ValueOf(limits)

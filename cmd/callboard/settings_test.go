@@ -47,6 +47,7 @@ func settingValues(t *testing.T, a *authority, without string) (values [2]map[st
 			"identity.revoked": fmt.Sprintf("[lost%d]", n), "identity.revoked-file": revoked,
 			"tracing.endpoint": fmt.Sprintf("http://127.0.0.1:%d", 3+n), "tracing.ca": a.file, // nobody listens there
 			"tracing.headers": fmt.Sprintf("[x-key=%d]", n), "tracing.service": fmt.Sprint("theatre", n),
+			"limits.attempts.exempt": fmt.Sprintf("[127.0.0.0/%d]", 8+n), "limits.attempts.proxies": fmt.Sprintf("[192.0.2.%d]", 1+n),
 			"admin.tls.roles": fmt.Sprintf("[{name: callboard, role: operator}, {name: otto%d, role: operator}]", n),
 		}
 		if n == 1 {
@@ -75,14 +76,14 @@ func otherValue(t *testing.T, s *config.Setting, n int) string {
 	if words := slices.DeleteFunc(slices.Clone(s.OneOf), func(word string) bool { return word == s.Default }); len(words) > 0 {
 		return append(words, s.Default)[n]
 	}
-	if b, err := strconv.ParseBool(s.Default); err == nil {
-		return strconv.FormatBool(!b != (n == 1))
-	}
 	if whole, err := strconv.Atoi(s.Default); err == nil {
 		if s.Max == s.Default {
 			return strconv.Itoa(whole - 1 - n)
 		}
 		return strconv.Itoa(whole + 1 + n)
+	}
+	if b, err := strconv.ParseBool(s.Default); err == nil {
+		return strconv.FormatBool(!b != (n == 1))
 	}
 	if share, err := strconv.ParseFloat(s.Default, 64); err == nil {
 		return strconv.FormatFloat(share/float64(2+n), 'g', -1, 64)

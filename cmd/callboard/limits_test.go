@@ -1,0 +1,196 @@
+package main_test
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"callboard/protocol"
+)
+
+// limited starts a service with limits, and returns what gives it others.
+func limited(t *testing.T, limits string) (url string, reload func(limits string)) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	service, url := serve(t, "--config", configured(t, file, "limits: {"+limits+"}\n"))
+	times := 0
+	return url, func(limits string) {
+		t.Helper()
+		times++
+		configured(t, file, "limits: {"+limits+"}\n")
+		service.signal(syscall.SIGHUP)
+		service.stderr.has(t, fmt.Sprintf(`(?s)(msg="configuration reloaded".*){%d}`, times))
+	}
+}
+
+func enters(t *testing.T, url, user, subprotocol string) *caller {
+	t.Helper()
+	c, got := (way{"", subprotocol}).tries(t, url, "/ws/"+user, "", nil)
+	if c == nil {
+		t.Fatal(got)
+	}
+	return c
+}
+
+// sendsMany sends so many messages as fast as it can. It says how many of them came before the first that was refused,
+// and how often it was refused.
+func sendsMany(t *testing.T, url string, messages int) (passed, refused int, closed string) {
+	t.Helper()
+	c := enters(t, url, "mallory", protocol.SubprotocolJSON)
+	go func() { // ends with the connection
+		for n := range messages {
+			frame := c.codec.Append(nil, &protocol.Send{Id: fmt.Sprint(n), Receiver: "bob", Content: "x"})
+			if c.ws.WriteMessage(1, frame) != nil {
+				return
+			}
+		}
+	}()
+	for sent := 0; sent < messages; {
+		m, why := c.hears()
+		if why != "" {
+			return passed, refused, why
+		}
+		switch got := m.(type) {
+		case *protocol.Sent: // maybe not all before the end
+			sent++
+		case *protocol.Error:
+			if got.Code != string(protocol.CodeRateLimited) || got.Retry == 0 {
+				t.Fatalf("refused with %v", got)
+			}
+			if refused++; refused == 1 {
+				n, err := strconv.Atoi(got.Id)
+				must(t, err)
+				passed = n
+			}
+		}
+	}
+	return messages, refused, ""
+}
+
+func TestSendsAreBoundedAsConfigured(t *testing.T) {
+	for _, whose := range []string{"session", "user"} {
+		t.Run(whose, func(t *testing.T) {
+			url, reload := limited(t, fmt.Sprintf("sends: {%[1]s-rate: 1, %[1]s-burst: 5, slow-for: 0s, refusals: 256}", whose))
+			begun := time.Now()
+
+			passed, refused, closed := sendsMany(t, url, 400)
+
+			took := time.Since(begun)
+			if most := 6 + int(took/time.Second); passed < 5 || passed > most {
+				t.Errorf("%d messages passed in %v, not the burst of 5 and 1 each second", passed, took)
+			}
+			if refused != 257 || closed != "4008 rate_limited" { // with the last word
+				t.Errorf("%d messages were refused, and then it was closed with %q", refused, closed)
+			}
+			if took >= 10*time.Second {
+				t.Errorf("it was slowed down for %v, as if nothing were configured", took)
+			}
+
+			reload(fmt.Sprintf("sends: {%s-rate: 0}", whose))
+			if passed, refused, closed := sendsMany(t, url, 400); passed != 400 || refused != 0 {
+				t.Errorf("without a bound %d messages passed and %d were refused: %q", passed, refused, closed)
+			}
+		})
+	}
+}
+
+func TestSessionsAndFramesAreBoundedAsConfigured(t *testing.T) {
+	url, reload := limited(t, "sessions-per-user: 2, frame-bytes: 8192")
+	long := strings.Repeat("x", 9000)
+	first := enters(t, url, "alice", "")
+	_ = enters(t, url, "alice", "")
+	if why := enters(t, url, "alice", "").closed(); why != "1013 too_many_sessions" {
+		t.Errorf("a third session was closed with %q", why)
+	}
+	first.says(&protocol.Send{Receiver: "alice", Content: long})
+	if why := first.closed(); !strings.HasPrefix(why, "1009 ") {
+		t.Errorf("a frame of 9,000 bytes was closed with %q", why)
+	}
+
+	reload("sessions-per-user: 4, frame-bytes: 20000")
+	for range 3 {
+		c := enters(t, url, "alice", "")
+		c.says(&protocol.Send{Receiver: "alice", Content: long})
+		if m, closed := c.hears(); closed != "" || m.(*protocol.Receive).Content != long {
+			t.Fatalf("with more room it gets %v, %s", m, closed)
+		}
+	}
+}
+
+func TestPendingConnectionsAreBoundedAsConfigured(t *testing.T) {
+	url, reload := limited(t, "pending: 1")
+	dial := func() net.Conn {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "ws://"))
+		must(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		must(t, conn.SetDeadline(time.Now().Add(patience)))
+		return conn
+	}
+	asks := func(conn net.Conn) {
+		t.Helper()
+		_, err := conn.Write([]byte("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+		must(t, err)
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		must(t, err)
+		must(t, response.Body.Close())
+	}
+	first, second := dial(), dial()
+	if n, err := first.Read(make([]byte, 1)); n != 0 || err == nil || strings.Contains(err.Error(), "timeout") {
+		t.Errorf("with a second connection the first reads %d bytes and %v, and was not cut", n, err)
+	}
+
+	reload("pending: 2")
+	asks(dial())
+	asks(second)
+}
+
+// askedFrom is how many connections are welcome before one is turned away, or 100.
+func askedFrom(t *testing.T, url, address string) int {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	for n := range 100 {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http"+strings.TrimPrefix(url, "ws")+"/ws/1", http.NoBody)
+		must(t, err)
+		request.Header.Set("X-Forwarded-For", address)
+		response, err := client.Do(request)
+		must(t, err)
+		must(t, response.Body.Close())
+		switch response.StatusCode {
+		case http.StatusTooManyRequests:
+			return n
+		case http.StatusUpgradeRequired:
+		default:
+			t.Fatal(response.Status)
+		}
+	}
+	return 100
+}
+
+func TestAttemptsAreBoundedAsConfigured(t *testing.T) {
+	url, reload := limited(t, "attempts: {rate: 1, burst: 10, exempt: [10.0.0.0/8]}")
+	begun := time.Now()
+	if got, most := askedFrom(t, url, "192.0.2.1"), 11+int(time.Since(begun)/time.Second); got < 5 || got > most { // some were asked already
+		t.Errorf("%d were let in, not the burst of 10 and 1 each second", got)
+	}
+	reload("attempts: {rate: 1, burst: 10, exempt: [127.0.0.0/8]}")
+	if got := askedFrom(t, url, "192.0.2.1"); got != 100 {
+		t.Errorf("%d of who is exempt were let in", got)
+	}
+	reload("attempts: {rate: 1, burst: 10, proxies: [127.0.0.1]}")
+	for _, address := range []string{"192.0.2.1", "192.0.2.2"} {
+		if got := askedFrom(t, url, address); got < 10 || got == 100 {
+			t.Errorf("%d from %s were let in, not the burst of 10", got, address)
+		}
+	}
+	reload("attempts: {rate: 0, proxies: [127.0.0.1]}")
+	if got := askedFrom(t, url, "192.0.2.1"); got != 100 {
+		t.Errorf("without a bound %d were let in", got)
+	}
+}
