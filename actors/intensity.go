@@ -33,7 +33,7 @@ type Supervision struct {
 // rests are what a rest is, by level.
 var rests = map[string]string{
 	"registry":   "it goes on, and the service is not ready",
-	"shard":      "it goes on, and the service is not ready",
+	"shard":      "it goes on, and the log and the tree say that it is sick",
 	"user":       "it is parked: who writes to it is refused, and its sockets stay open",
 	"gateway":    "it goes on, and the service is not ready",
 	"session":    "there is none and nothing to tune: its socket closes at the first failure",
@@ -73,8 +73,9 @@ func (s *Supervision) levels() map[string]*Intensity {
 	}
 }
 
-func (s Supervision) withDefaults() Supervision {
-	for level, i := range s.levels() {
+func (s *Supervision) withDefaults() Supervision {
+	all := *s
+	for level, i := range all.levels() {
 		if level != "journal" {
 			*i = Intensity{
 				Failures: or(i.Failures, 10), Window: i.Window, Park: or(i.Park, 5*time.Second), MaxPark: or(i.MaxPark, time.Minute),
@@ -82,8 +83,8 @@ func (s Supervision) withDefaults() Supervision {
 		}
 		*i = i.withDefaults()
 	}
-	s.RetryAfter, s.MaxRetryAfter = or(s.RetryAfter, 100*time.Millisecond), or(s.MaxRetryAfter, 10*time.Second)
-	return s
+	all.RetryAfter, all.MaxRetryAfter = or(s.RetryAfter, 100*time.Millisecond), or(s.MaxRetryAfter, 10*time.Second)
+	return all
 }
 
 func (s *Supervision) validate() error {

@@ -78,8 +78,8 @@ func (s *System) tires(level, actor string, of *stamina) (rest time.Duration) {
 
 // sickVitals is why the service is not ready, if an actor is sick that all users need.
 func (s *System) sickVitals() *Error {
-	for _, level := range levelNames {
-		if one := s.sickest.now(level); one != nil && vital(one.Actor) {
+	for _, level := range []string{"registry", "gateway"} {
+		if one := s.sickest.now(level); one != nil {
 			return &Error{protocol.CodeUnavailable, fmt.Sprintf("the actor %s has failed %d times in a row; if it does not again, the service is ready in %s",
 				one.Actor, one.Failures, time.Until(one.Until).Round(time.Second))}
 		}

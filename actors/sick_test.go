@@ -42,7 +42,7 @@ func TestActorThatFailsTooOftenIsSickForAWhile(t *testing.T) {
 		needed bool
 	}{
 		{"registry", func(s *System) *actor.PID { return s.registry }, func(s *Supervision) *Intensity { return &s.Registry }, true},
-		{"shard", func(s *System) *actor.PID { return s.ring.Load().shards[1].pid }, func(s *Supervision) *Intensity { return &s.Shard }, true},
+		{"shard", func(s *System) *actor.PID { return s.ring.Load().shards[1].pid }, func(s *Supervision) *Intensity { return &s.Shard }, false},
 		{"gateway", func(s *System) *actor.PID { return s.gateway }, func(s *Supervision) *Intensity { return &s.Gateway }, true},
 		{"doorkeeper", func(s *System) *actor.PID { return s.doorkeeper }, func(s *Supervision) *Intensity { return &s.Doorkeeper }, false},
 		{"coroner", func(s *System) *actor.PID { return s.coroner }, func(s *Supervision) *Intensity { return &s.Coroner }, false},
@@ -231,9 +231,9 @@ func TestWhatIsPutOffIsTriedAgainByTheSetting(t *testing.T) {
 		})
 		w.system.root.Send(w.system.doorkeeper, msgSweepBlocks)
 		time.Sleep(time.Minute)
-		want := []time.Duration{0, 0, 0, 2, 2, 2, 5, 5, 5, 8}
-		for i := range want {
-			want[i] *= time.Second
+		var want []time.Duration
+		for _, seconds := range []int{0, 0, 0, 2, 2, 2, 5, 5, 5, 8} {
+			want = append(want, time.Duration(seconds)*time.Second)
 		}
 		if !slices.Equal(tries, want) {
 			t.Errorf("tried at %v, want %v", tries, want)

@@ -73,7 +73,7 @@ type Supervision struct {
 type Survivor struct {
 	Failures int           `koanf:"failures" default:"10" unit:"failures" min:"1" max:"10000" reload:"yes" rare:"yes" help:"failures of such an actor that change nothing but the counts"`
 	Window   time.Duration `koanf:"window" default:"10s" min:"1ms" reload:"yes" rare:"yes" help:"how long it must not fail to begin anew"`
-	Park     time.Duration `koanf:"park" default:"5s" min:"1ms" reload:"yes" rare:"yes" help:"how long it is called sick when it fails more often, in the log and by 'tree show', and by /readyz if it is the registry, the gateway or a shard; each further time twice as long"`
+	Park     time.Duration `koanf:"park" default:"5s" min:"1ms" reload:"yes" rare:"yes" help:"how long it is called sick when it fails more often, in the log and by 'tree show', and by /readyz if it is the registry or the gateway; each further time twice as long"`
 	MaxPark  time.Duration `koanf:"max-park" default:"1m" min:"1ms" reload:"yes" rare:"yes" help:"the longest that it is"`
 }
 
