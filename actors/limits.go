@@ -34,6 +34,9 @@ func limitsOf(c *Config) *Limits {
 	}
 }
 
+// Limits are those that hold now.
+func (s *System) Limits() Limits { return *s.limits.Load() }
+
 // Reload sets other limits, for all that comes from then on: what is in an inbox already stays.
 // An error changes nothing.
 func (s *System) Reload(limits Limits) error {

@@ -123,10 +123,9 @@ func reload(r *run) {
 		r.retention = keep
 	}
 	r.mu.Unlock()
-	r.mustNot("changing limits", r.node.system.Reload(actors.Limits{
-		MaxInboxEntries: entries, MaxInboxBytes: protocol.MaxInboxBytes, ForgetDevicesAfter: 24 * time.Hour,
-		StuckAfter: 5 * time.Second, MaxDeadletters: 1000, MaxDeadletterBytes: 16 << 20,
-	}))
+	limits := r.node.system.Limits()
+	limits.MaxInboxEntries = entries
+	r.mustNot("changing limits", r.node.system.Reload(limits))
 	r.mustNot("changing the intensity", r.node.system.Tune(r.config.Intensity))
 	if r.retention > 0 {
 		r.mustNot("changing retention", r.node.store.Retain(pebble.Retention{Age: 30 * 24 * time.Hour, Entries: keep}))
