@@ -34,6 +34,24 @@ func TestSeedCountsAsDeliveredWhatIsWritten(t *testing.T) {
 	})
 }
 
+// A new actor of the user learns from the session what the network has taken, and not what waits for it.
+func TestSeedIsBroughtAgainWhatItsSocketDidNotTakeThoughItsUserFailed(t *testing.T) {
+	inBubble(t, Config{PingInterval: time.Hour}, func(w *world) {
+		bob := w.connect("bob")
+		w.mail("bob", 2)
+		bob.conn.stall()
+		w.mail("bob", 3)
+		w.crash("bob")
+		bob.hangUp()
+		time.Sleep(time.Second)
+		again := w.connect("bob")
+		synctest.Wait()
+		if got := again.seqs(); !slices.Equal(got, upTo(3, 5)) {
+			t.Errorf("connected again, bob got %v, want 3 to 5", got)
+		}
+	})
+}
+
 func TestSeedReportsMuchAtOnce(t *testing.T) {
 	inBubble(t, Config{}, func(w *world) {
 		bob := w.connect("bob")
