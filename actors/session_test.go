@@ -40,6 +40,9 @@ func TestSenderWithoutCreditsWaitsForAnswers(t *testing.T) {
 		if got := alice.link.credits.Load(); got != 3 {
 			t.Errorf("alice has %d credits, want 3", got)
 		}
+		if got := w.system.Metrics().Limits[LimitInFlight]; got == 0 {
+			t.Error("nobody is told that the limit acted")
+		}
 	})
 }
 

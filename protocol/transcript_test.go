@@ -25,6 +25,7 @@ type transcript struct {
 	About string           `json:"about"`
 	Plays bool             `json:"plays"`
 	Given json.RawMessage  `json:"given,omitempty"`
+	Rate  json.RawMessage  `json:"rate,omitempty"`
 	Steps []transcriptStep `json:"steps"`
 }
 

@@ -126,32 +126,73 @@ func TestRateIsKeptInEveryDialect(t *testing.T) {
 	}
 }
 
+// What is reloaded holds for sessions to come; those that there are keep what they were told.
 func TestFrameLimitIsToldKeptAndReloaded(t *testing.T) {
 	for _, codec := range dialects {
-		t.Run(codec.String(), func(t *testing.T) {
+		t.Run(codec.String()+"seed"[min(len(codec.String()), 4):], func(t *testing.T) {
 			s := start(t, Config{}, actors.Config{MaxFrameBytes: 10_000})
+			reload := func(bytes int) error {
+				return s.system.Reload(actors.Limits{
+					MaxInboxEntries: 100, MaxInboxBytes: 1 << 20, ForgetDevicesAfter: time.Hour, StuckAfter: time.Minute, MaxDeadletters: 1,
+					MaxDeadletterBytes: 1 << 20, MaxSessionsPerUser: 32, MaxFrameBytes: bytes, Rates: actors.Rates{MaxRefusals: 1},
+				})
+			}
 			s.others(func() {
-				longest := strings.Repeat("x", 10_000-len(codec.Append(nil, &protocol.Send{Receiver: "carol", Id: "1", Content: strings.Repeat("x", 9000)}))+9000)
-				p := s.enters("mallory", codec)
-				p.says(codec, &protocol.Send{Receiver: "carol", Id: "1", Content: longest})
-				p.put(clientFrame(opPing, "still here"))
-				for {
-					if opcode, _ := p.reads(); opcode == opPong {
-						break
-					}
-				}
-				p.says(codec, &protocol.Send{Receiver: "carol", Id: "1", Content: longest + "x"})
+				early := s.goesUpTo(codec, 10_000)
+				must(t, reload(9000))
+				p := s.goesUpTo(codec, 9000)
+				p.says(codec, framed(codec, 9001))
 				p.closed(protocol.CloseTooBig)
+				if reload(100) == nil {
+					t.Error("a limit is taken with which no token fits into a CONNECT")
+				}
+				early.says(codec, framed(codec, 10_000))
+				early.stillHere()
+				early.says(codec, framed(codec, 10_001))
+				early.closed(protocol.CloseTooBig)
 
 				p = s.enters("mallory", codec)
-				p.put(fragment(false, opcodeOf(codec), longest))
-				p.put(fragment(true, opContinuation, strings.Repeat("x", 500)))
+				p.put(fragment(false, opcodeOf(codec), strings.Repeat("x", 8990)))
+				p.put(fragment(true, opContinuation, strings.Repeat("x", 11)))
 				p.closed(protocol.CloseTooBig)
 			})
-			if n := s.system.Metrics().Limits[protocol.CodeTooLarge]; n != 2 {
+			if n := s.system.Metrics().Limits[protocol.CodeTooLarge]; n != 3 {
 				t.Errorf("%d are counted", n)
 			}
 		})
+	}
+}
+
+// goesUpTo is a session that is told the limit, if its dialect has a place for it, and has sent a frame of that many bytes.
+func (s *service) goesUpTo(codec protocol.Codec, bytes int) *rawPeer {
+	s.t.Helper()
+	var p *rawPeer
+	if codec == protocol.Seed {
+		p = s.raw("mallory")
+	} else {
+		p = s.speak("mallory", codec)
+		p.says(codec, &protocol.Connect{Device: fmt.Sprint("of", bytes)})
+		if c, ok := p.hears(codec).(*protocol.Connect); !ok || c.GetLimits().GetFrameBytes() != uint32(bytes) {
+			s.t.Fatalf("told %v, want %d", c, bytes)
+		}
+	}
+	p.says(codec, framed(codec, bytes))
+	p.stillHere()
+	return p
+}
+
+// framed is a SEND whose frame has so many bytes, thousands of them.
+func framed(codec protocol.Codec, bytes int) *protocol.Send {
+	m := &protocol.Send{Receiver: "carol", Id: "1", Content: strings.Repeat("x", 8000)}
+	m.Content += strings.Repeat("x", bytes-len(codec.Append(nil, m)))
+	return m
+}
+
+// stillHere waits until all that was sent has been read.
+func (p *rawPeer) stillHere() {
+	p.put(clientFrame(opPing, "still here"))
+	for opcode := byte(0); opcode != opPong; {
+		opcode, _ = p.reads()
 	}
 }
 
