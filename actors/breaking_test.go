@@ -113,8 +113,8 @@ func (u *crowdUser) round() (busy bool) {
 		u.hangUp()
 		return false
 	}
-	kept := u.confirmed()
-	u.pending = slices.DeleteFunc(u.pending, func(m *protocol.Send) bool { return kept[m.Id] > 0 || u.poison()[m.Id] })
+	kept, poison := u.confirmed(), u.poison()
+	u.pending = slices.DeleteFunc(u.pending, func(m *protocol.Send) bool { return kept[m.Id] > 0 || poison[m.Id] })
 	for _, m := range u.pending[:min(10, len(u.pending))] {
 		u.sendID(m.Receiver, m.Content, m.Id)
 	}
@@ -184,6 +184,7 @@ func breakingConfig() Config {
 	return Config{
 		PingInterval: 24 * time.Hour, Shards: 4, MaxInFlight: 16,
 		Intensity: Intensity{Failures: 3, Window: time.Second, Park: 50 * time.Millisecond, MaxPark: time.Second},
+		Supervision: Supervision{Journal: Intensity{Park: 20 * time.Millisecond, MaxPark: 200 * time.Millisecond}},
 	}
 }
 

@@ -87,6 +87,7 @@ func (j *journal) Receive(ctx actor.Context) {
 		j.timer = false
 		j.flush()
 	case *probe:
+		j.probing = false // before anything that can fail: rest has another one come
 		j.system.fault("journal", msg)
 		j.probe(ctx)
 
@@ -282,7 +283,6 @@ func (j *journal) probeIn(d time.Duration) {
 
 // probe asks the store whether it works again, when the journal itself has rested.
 func (j *journal) probe(ctx actor.Context) {
-	j.probing = false
 	if rest := j.rested - j.system.now(); rest > 0 {
 		j.probeIn(rest)
 		return
