@@ -63,7 +63,7 @@ func serveAdmin(ctx context.Context, r *reloader, system *actors.System, users *
 	server, err := admin.New(system, admin.Config{
 		Tokens: access.Tokens, Certificates: access.Certificates, TLS: o.certificates.admins,
 		Users: users, OpenMetrics: c.Admin.MetricsOpen, Version: buildVersion().String(),
-		Settings: r.settings, Backup: backupOf(c, o.inboxes), Traces: o.traces.metrics(), Log: logger,
+		Settings: r.settings, Backup: backupOf(c, o.inboxes), Traces: o.traces.metrics(), Log: logger, Audit: r.audit,
 	})
 	if err != nil {
 		return nil, err

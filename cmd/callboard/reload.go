@@ -22,6 +22,7 @@ type reloader struct {
 	loaded atomic.Pointer[config.Loaded]
 	level  *slog.LevelVar
 	log    *slog.Logger
+	audit  *slog.Logger // of operators' calls, whatever the level is
 
 	// Of parts that are given before the first reload, and in the order in which they take it.
 	prepares []func(*config.Config) (commit func(), err error)
@@ -33,6 +34,7 @@ func newReloader(from config.Sources, loaded *config.Loaded) *reloader {
 	r.loaded.Store(loaded)
 	r.level.Set(levelOf(loaded))
 	r.log = newLogger(r.level, loaded.Config.Log.Format)
+	r.audit = newLogger(slog.LevelInfo, loaded.Config.Log.Format)
 	return r
 }
 

@@ -199,7 +199,7 @@ func closeStore(inboxes store) error {
 }
 
 // newLogger writes to stderr.
-func newLogger(level *slog.LevelVar, format string) *slog.Logger {
+func newLogger(level slog.Leveler, format string) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if format == "json" {
 		return slog.New(slog.NewJSONHandler(os.Stderr, options))

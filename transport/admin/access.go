@@ -105,7 +105,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			return
 		}
 		if token.Role < rule.least {
-			s.config.Log.Warn("admin call refused", slog.String("who", token.Name), slog.String("role", token.Role.String()),
+			s.config.Audit.Warn("admin call refused", slog.String("who", token.Name), slog.String("role", token.Role.String()),
 				slog.String("call", call), slog.String("remote", r.RemoteAddr))
 			s.turnAway(w, r, refusal(connect.CodePermissionDenied, codePermissionDenied,
 				"the token "+token.Name+" is a "+token.Role.String()+"'s, and this takes "+rule.least.String(), "use a token with that role"))

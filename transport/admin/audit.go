@@ -40,7 +40,7 @@ func (s *Server) audit(ctx context.Context, call, target, remote string, err err
 
 func (s *Server) audited(ctx context.Context, call, target, remote, result string, took time.Duration) {
 	who := caller(ctx)
-	s.config.Log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "admin call",
+	s.config.Audit.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "admin call",
 		slog.String("who", who.Name), slog.String("role", who.Role.String()), slog.String("call", call),
 		slog.String("target", target), slog.String("result", result), slog.Duration("took", took), slog.String("remote", remote))
 }

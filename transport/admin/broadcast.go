@@ -68,7 +68,7 @@ func (s *Server) Broadcast(ctx context.Context, request *adminv1.BroadcastReques
 	for _, n := range b.progress.Refused {
 		refused += n
 	}
-	s.config.Log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "broadcast ended",
+	s.config.Audit.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "broadcast ended",
 		slog.String("who", caller(ctx).Name), slog.String("id", b.message.Id), slog.Uint64("sent", b.progress.Sent),
 		slog.Uint64("refused", refused), slog.Uint64("total", b.progress.Total), slog.Bool("done", b.progress.Done))
 	return err

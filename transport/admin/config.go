@@ -73,8 +73,12 @@ type Config struct {
 	// more may. Until then the address is refused, whatever token it has. Default 10.
 	Failures int
 
-	// Log takes the audit log and what goes wrong. Default: nothing is logged.
+	// Log takes what goes wrong. Default: nothing is logged.
 	Log *slog.Logger
+
+	// Audit takes the audit log: who has made which call, and what was refused for the role. Its handler is to let
+	// LevelInfo pass, whatever level the service logs at. Default: Log.
+	Audit *slog.Logger
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -90,6 +94,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	setDefault(&c.Audit, c.Log)
 	var errs []error
 	access := Access{c.Tokens, c.Certificates}
 	errs = append(errs, access.validate())
