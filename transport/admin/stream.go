@@ -24,14 +24,18 @@ func (i interceptor) WrapStreamingClient(next connect.StreamingClientFunc) conne
 	return next
 }
 
-// WrapStreamingHandler writes a line into the audit log when a stream ends that changes
-// something. A stream bounds its time itself.
+// WrapStreamingHandler writes two lines into the audit log for a stream that changes something: one when it is
+// asked for, so that it is seen while it goes on and if the process dies over it, and one when it ends. A stream
+// bounds its time itself.
 func (i interceptor) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
 	return func(ctx context.Context, conn connect.StreamingHandlerConn) error {
-		begun, w := time.Now(), &witness{StreamingHandlerConn: conn}
+		begun, w, call := time.Now(), &witness{StreamingHandlerConn: conn}, conn.Spec().Procedure
+		if rules[call].changes {
+			w.asked = func(request any) { i.server.audited(ctx, call, target(request), conn.Peer().Addr, "begun", 0) }
+		}
 		err := next(ctx, w)
-		i.server.called(conn.Spec().Procedure, err)
-		if call := conn.Spec().Procedure; rules[call].changes {
+		i.server.called(call, err)
+		if rules[call].changes {
 			i.server.audit(ctx, call, target(w.request), conn.Peer().Addr, err, time.Since(begun))
 		}
 		return err
@@ -43,12 +47,16 @@ type witness struct {
 	connect.StreamingHandlerConn
 
 	request any
+	asked   func(request any) // called with it, if anybody wants to know
 }
 
 func (w *witness) Receive(request any) error {
 	err := w.StreamingHandlerConn.Receive(request)
 	if err == nil && w.request == nil {
 		w.request = request
+		if w.asked != nil {
+			w.asked(request)
+		}
 	}
 	return err
 }

@@ -11,19 +11,13 @@ import (
 	"callboard/transport/admin/adminv1"
 )
 
-// Trace implements adminv1.AdminServiceHandler. The audit log has its beginning, so that
-// a trace is seen while it goes on; its end is there as that of every call.
+// Trace implements adminv1.AdminServiceHandler.
 func (s *Server) Trace(ctx context.Context, request *adminv1.TraceRequest, to *connect.ServerStream[adminv1.TraceResponse]) error {
-	remote := ""
-	if call, ok := connect.CallInfoForHandlerContext(ctx); ok {
-		remote = call.Peer().Addr
-	}
 	trace, limit, err := s.openTrace(ctx, request)
 	if err != nil {
 		return err
 	}
 	defer trace.Stop()
-	s.audited(ctx, adminv1.AdminServiceTraceProcedure, target(request), remote, "begun", 0)
 	run := stream[actors.Hop]{
 		server: s, next: trace.Next, limit: limit,
 		send: func(h actors.Hop) error {
