@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"callboard/actors"
 	"callboard/cmd/callboard/config"
@@ -63,6 +64,7 @@ func serveAdmin(ctx context.Context, r *reloader, system *actors.System, users *
 	server, err := admin.New(system, admin.Config{
 		Tokens: access.Tokens, Certificates: access.Certificates, TLS: o.certificates.admins,
 		Users: users, OpenMetrics: c.Admin.MetricsOpen, Version: buildVersion().String(),
+		Drain:    func() time.Duration { return r.loaded.Load().Config.Drain },
 		Settings: r.settings, Backup: backupOf(c, o.inboxes), Traces: o.traces.metrics(), Log: logger, Audit: r.audit,
 	})
 	if err != nil {

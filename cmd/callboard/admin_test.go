@@ -84,6 +84,23 @@ func TestDrainEndsSessionsAndTheServiceCanBeStopped(t *testing.T) {
 	service.ends(0)
 }
 
+// Without --over a drain is as long as the one at SIGTERM is.
+func TestDrainIsAsLongAsTheServicesSetting(t *testing.T) {
+	name := configured(t, filepath.Join(t.TempDir(), "c.yaml"), "drain: 24h\n")
+	service, url, caller := serveWithAdmin(t, "--config", name)
+	device(t, url, "phone", nil)
+	configured(t, name, "drain: 70ms\n")
+	service.signal(syscall.SIGHUP)
+	service.stderr.has(t, `key=drain old=24h new=70ms`)
+
+	if out := call(t, caller, "drain"); !strings.HasPrefix(out, "draining 1 sessions over 70ms\n") || !strings.Contains(out, "no session is left") {
+		t.Errorf("%q", out)
+	}
+	if out := call(t, caller, "drain", "--over", "0s"); !strings.HasPrefix(out, "draining 0 sessions over 1ms\n") {
+		t.Errorf("%q", out)
+	}
+}
+
 func TestSystemSendsALineEach(t *testing.T) {
 	_, _, caller := serveWithAdmin(t, "--inbox-entries", "1")
 	sender := start(t, strings.NewReader("a\nb\nc\n"), append([]string{"send", "--to", "2"}, caller...)...)

@@ -67,13 +67,24 @@ close the sessions evenly over the time given, so that their clients connect to
 another one. It cannot be taken back: the process goes on without sessions until it
 is told to end, by SIGTERM.
 
-The command returns when all sessions have gone; with --wait=false, at once.`,
+Without --over it takes as long as the service's setting drain says. The command
+returns when all sessions have gone; with --wait=false, at once.`,
 		Example: "  callboard drain\n  callboard drain --over 5m --wait=false",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return drain(cmd.Context(), &o, cmd.OutOrStdout()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			request := &adminv1.DrainRequest{}
+			if cmd.Flags().Changed("over") {
+				if o.over < 0 {
+					return misused("--over is %s: give 0 or more, like 10s", o.over)
+				}
+				over := uint64(o.over.Milliseconds())
+				request.OverMs = &over
+			}
+			return drain(cmd.Context(), &o, request, cmd.OutOrStdout())
+		},
 	}
 	o.report(cmd)
-	cmd.Flags().DurationVar(&o.over, "over", 10*time.Second, "time over which the sessions are closed, an hour at most")
+	cmd.Flags().DurationVar(&o.over, "over", 0, "time over which the sessions are closed, an hour at most (default: the service's setting drain)")
 	cmd.Flags().BoolVar(&o.wait, "wait", true, "wait until all sessions have gone")
 	return cmd
 }
@@ -82,24 +93,21 @@ The command returns when all sessions have gone; with --wait=false, at once.`,
 // peers have to answer.
 const drainGrace = 30 * time.Second
 
-func drain(ctx context.Context, o *drainOptions, out io.Writer) error {
-	if o.over < 0 {
-		return misused("--over is %s: give 0 or more, like 10s", o.over)
-	}
+func drain(ctx context.Context, o *drainOptions, request *adminv1.DrainRequest, out io.Writer) error {
 	client, err := o.dial()
 	if err != nil {
 		return err
 	}
-	over := uint64(o.over.Milliseconds())
-	answer, err := client.Drain(ctx, &adminv1.DrainRequest{OverMs: &over})
+	answer, err := client.Drain(ctx, request)
 	if err != nil {
 		return o.explained(err)
 	}
-	err = o.print(out, answer, func(t *table) { t.row("draining %d sessions over %s", answer.Sessions, o.over) })
+	over := time.Duration(answer.OverMs) * time.Millisecond
+	err = o.print(out, answer, func(t *table) { t.row("draining %d sessions over %s", answer.Sessions, over) })
 	if err != nil || !o.wait {
 		return err
 	}
-	limit, cancel := context.WithTimeout(ctx, o.over+drainGrace)
+	limit, cancel := context.WithTimeout(ctx, over+drainGrace)
 	defer cancel()
 	every := time.NewTicker(200 * time.Millisecond)
 	defer every.Stop()

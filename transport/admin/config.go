@@ -43,6 +43,9 @@ type Config struct {
 	// with its context, and then leaves nothing. Default: there is nothing to copy.
 	Backup func(ctx context.Context, name string, progress func(files, bytes int64)) (Backup, error)
 
+	// Drain is how long a drain takes whose caller does not say. It is asked for each, from any goroutine. Default: 10 s.
+	Drain func() time.Duration
+
 	// MaxConnections bounds the connections; one more is closed at once. Default 256.
 	MaxConnections int
 
@@ -95,6 +98,9 @@ func (c Config) withDefaults() (Config, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	setDefault(&c.Audit, c.Log)
+	if c.Drain == nil {
+		c.Drain = func() time.Duration { return 10 * time.Second }
+	}
 	var errs []error
 	access := Access{c.Tokens, c.Certificates}
 	errs = append(errs, access.validate())

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"cmp"
 	"context"
 	"runtime/metrics"
 	"time"
@@ -98,23 +97,22 @@ func trouble(why *actors.Error) string {
 	return string(why.Code)
 }
 
-const (
-	defaultDrain = 10 * time.Second
-	maxDrain     = time.Hour
-)
+// maxDrain bounds what a caller asks for; the setting may be longer.
+const maxDrain = time.Hour
 
 // Drain implements adminv1.AdminServiceHandler.
 func (s *Server) Drain(ctx context.Context, request *adminv1.DrainRequest) (*adminv1.DrainResponse, error) {
-	over := defaultDrain
+	over := s.config.Drain()
 	if request.OverMs != nil {
 		if *request.OverMs > uint64(maxDrain.Milliseconds()) {
 			return nil, invalid("over_ms", "longer than an hour", "give at most 3600000")
 		}
 		over = time.Duration(*request.OverMs) * time.Millisecond
 	}
-	sessions, err := s.system.StartDrain(ctx, cmp.Or(over, time.Millisecond))
+	over = max(over, time.Millisecond)
+	sessions, err := s.system.StartDrain(ctx, over)
 	if err != nil {
 		return nil, refused(err)
 	}
-	return &adminv1.DrainResponse{Sessions: uint64(sessions)}, nil
+	return &adminv1.DrainResponse{Sessions: uint64(sessions), OverMs: millis(over)}, nil
 }

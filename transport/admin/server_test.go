@@ -398,7 +398,7 @@ func TestDrainTakesTheNodeOutOfService(t *testing.T) {
 	bob := n.connect("bob", "")
 	over := uint64(0)
 	answer, err := client.Drain(t.Context(), &adminv1.DrainRequest{OverMs: &over})
-	if err != nil || answer.Sessions != 1 {
+	if err != nil || answer.Sessions != 1 || answer.OverMs != 1 {
 		t.Fatalf("%v, %v", answer, err)
 	}
 	if _, _, err := bob.ReadMessage(); !websocket.IsCloseError(err, 1001) {

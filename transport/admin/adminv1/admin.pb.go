@@ -1931,7 +1931,8 @@ func (x *GetStatsResponse) GetDeadlettersLost() uint64 {
 
 type DrainRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The time over which sessions are closed, 0 to 3,600,000; 10,000 if absent.
+	// The time over which sessions are closed, 0 to 3,600,000; the service's setting
+	// drain if absent.
 	OverMs        *uint64 `protobuf:"varint,1,opt,name=over_ms,json=overMs,proto3,oneof" json:"over_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1977,7 +1978,9 @@ func (x *DrainRequest) GetOverMs() uint64 {
 type DrainResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How many sessions there were.
-	Sessions      uint64 `protobuf:"varint,1,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	Sessions uint64 `protobuf:"varint,1,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	// The time over which they are closed.
+	OverMs        uint64 `protobuf:"varint,2,opt,name=over_ms,json=overMs,proto3" json:"over_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2015,6 +2018,13 @@ func (*DrainResponse) Descriptor() ([]byte, []int) {
 func (x *DrainResponse) GetSessions() uint64 {
 	if x != nil {
 		return x.Sessions
+	}
+	return 0
+}
+
+func (x *DrainResponse) GetOverMs() uint64 {
+	if x != nil {
+		return x.OverMs
 	}
 	return 0
 }
@@ -5753,9 +5763,10 @@ const file_admin_proto_rawDesc = "" +
 	"\fDrainRequest\x12\x1c\n" +
 	"\aover_ms\x18\x01 \x01(\x04H\x00R\x06overMs\x88\x01\x01B\n" +
 	"\n" +
-	"\b_over_ms\"+\n" +
+	"\b_over_ms\"D\n" +
 	"\rDrainResponse\x12\x1a\n" +
-	"\bsessions\x18\x01 \x01(\x04R\bsessions\"\x8f\x01\n" +
+	"\bsessions\x18\x01 \x01(\x04R\bsessions\x12\x17\n" +
+	"\aover_ms\x18\x02 \x01(\x04R\x06overMs\"\x8f\x01\n" +
 	"\x10BroadcastRequest\x12\x18\n" +
 	"\acontent\x18\x01 \x01(\tR\acontent\x12\x16\n" +
 	"\x06sender\x18\x02 \x01(\tR\x06sender\x12\x0e\n" +
