@@ -3,12 +3,14 @@ package main_test
 import (
 	"cmp"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // serveWithAdmin starts the service with an admin API, and returns the flags by which
@@ -98,6 +100,38 @@ func TestDrainIsAsLongAsTheServicesSetting(t *testing.T) {
 	}
 	if out := call(t, caller, "drain", "--over", "0s"); !strings.HasPrefix(out, "draining 0 sessions over 1ms\n") {
 		t.Errorf("%q", out)
+	}
+}
+
+// Who guesses from an operator's address does not keep out who has the service's token, and a script can tell a pause from a
+// wrong token.
+func TestGuessesDoNotKeepTheOperatorOut(t *testing.T) {
+	text, operators := tokensOf()
+	_, _, caller := serveWithAdmin(t, "--config", configured(t, filepath.Join(t.TempDir(), "c.yaml"), text))
+	as := func(secret string) *process { return start(t, nil, "stats", caller[0], caller[1], "--token", secret) }
+	guess := func() {
+		for status := http.StatusUnauthorized; status == http.StatusUnauthorized; {
+			answer, err := http.Get(caller[1] + "/metrics")
+			must(t, err)
+			answer.Body.Close()
+			status = answer.StatusCode
+		}
+	}
+	as("wrong").complains(6, "unauthenticated", "admin-token")
+	guess()
+	call(t, caller, "stats")
+	for limit := time.Now().Add(patience); ; { // a guess more may fail each second, and who is right be let in
+		guess()
+		viewer := as(operators[0].secret)
+		_ = viewer.cmd.Wait() // its status says it
+		if status := viewer.cmd.ProcessState.ExitCode(); status == 5 && strings.Contains(viewer.stderr.String(), "refused: too_many_failures: ") {
+			return
+		} else if status != 0 {
+			t.Fatalf("exit status %d: %s", status, viewer.stderr)
+		}
+		if time.Now().After(limit) {
+			t.Fatal("the address was never refused")
+		}
 	}
 }
 

@@ -119,9 +119,9 @@ func statusOfCode(code protocol.ErrorCode) exitStatus {
 		return exitUsage
 	case protocol.CodeNotFound:
 		return exitNotFound
-	case protocol.CodeUnavailable, protocol.CodeDraining, protocol.CodeStorageFull, protocol.CodeTooManyConnections, "timeout":
+	case protocol.CodeUnavailable, protocol.CodeDraining, protocol.CodeStorageFull, protocol.CodeTooManyConnections, "timeout", "too_many_failures":
 		return exitUnavailable
-	case protocol.CodeOriginNotAllowed, "unauthenticated", "permission_denied", "too_many_failures":
+	case protocol.CodeOriginNotAllowed, "unauthenticated", "permission_denied":
 		return exitNotAllowed
 	}
 	return exitRefused

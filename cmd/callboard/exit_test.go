@@ -30,7 +30,7 @@ func TestEveryErrorHasItsExitStatus(t *testing.T) {
 		},
 		5: {
 			connect.NewError(connect.CodeUnavailable, nil), fmt.Errorf("x: %w", syscall.ECONNREFUSED), context.DeadlineExceeded,
-			&client.ClosedError{Code: protocol.CloseGoingAway}, &client.RefusedError{Code: protocol.CodeTooManyConnections},
+			&client.RefusedError{Code: "too_many_failures"}, &client.ClosedError{Code: protocol.CloseGoingAway}, &client.RefusedError{Code: protocol.CodeTooManyConnections},
 		},
 		6:   {connect.NewError(connect.CodePermissionDenied, nil), connect.NewError(connect.CodeUnauthenticated, nil), &client.RefusedError{Code: protocol.CodeOriginNotAllowed}},
 		130: {context.Canceled, connect.NewError(connect.CodeCanceled, nil)},

@@ -124,9 +124,14 @@ func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 	s.refuse(w, r, err)
 }
 
-// signIn finds who makes a request.
+// signIn finds who makes a request. A token that was generated is let in also while its address is refused:
+// nobody guesses it, and who fails sign-ins there on purpose is not to keep its bearer out.
 func (s *Server) signIn(r *http.Request) (Token, error) {
 	now := time.Now()
+	token, known := s.access.Load().bearer(r)
+	if known && token.Generated {
+		return token, nil
+	}
 	if wait := s.failures.wait(r.RemoteAddr, now); wait > 0 {
 		const reason = "too many sign-ins from this address have failed"
 		s.system.HitLimit(actors.LimitFailures, "", r.RemoteAddr, reason)
@@ -134,7 +139,7 @@ func (s *Server) signIn(r *http.Request) (Token, error) {
 		err.Meta().Set("Retry-After", "1")
 		return Token{}, err
 	}
-	if token, ok := s.access.Load().bearer(r); ok {
+	if known {
 		return token, nil
 	}
 	s.failures.add(r.RemoteAddr, now)

@@ -73,7 +73,7 @@ type Config struct {
 	IdleTimeout time.Duration
 
 	// Failures is how many sign-ins may fail from one address at once; each second one
-	// more may. Until then the address is refused, whatever token it has. Default 10.
+	// more may. Until then the address is refused, unless it has a Generated token. Default 10.
 	Failures int
 
 	// Log takes what goes wrong. Default: nothing is logged.

@@ -106,6 +106,34 @@ func TestFailedSignInsAreRateLimited(t *testing.T) {
 	}
 }
 
+// Who fails sign-ins from an operator's address keeps nobody out who has the token that the service made.
+func TestGeneratedTokenIsLetInAfterTooManyFailures(t *testing.T) {
+	n := start(t, Config{Failures: 1})
+	made := NewSecret()
+	must(t, n.admin.Reload(Access{Tokens: []Token{NewToken("own", Admin, made), NewToken("ada", Admin, adminSecret)}}))
+	n.admin.failures.add("127.0.0.1:1", time.Now().Add(time.Hour)) // the bucket is full for as long as the test lasts
+	for secret, want := range map[string]int{
+		made: http.StatusOK, adminSecret: http.StatusTooManyRequests, made + "A": http.StatusTooManyRequests, NewSecret(): http.StatusTooManyRequests,
+		"guess": http.StatusTooManyRequests, "": http.StatusTooManyRequests,
+	} {
+		if status, body := n.post(secret, adminv1.AdminServiceGetStatsProcedure, "{}"); status != want {
+			t.Errorf("%q: %d %s", secret, status, body)
+		}
+	}
+}
+
+func TestOnlyASecretOfFullLengthCountsAsGenerated(t *testing.T) {
+	made := NewSecret()
+	for secret, want := range map[string]bool{
+		made: true, strings.TrimPrefix(made, SecretPrefix): false, made[:len(made)-1]: false, strings.ToLower(made): false,
+		"callboard_secret-of-the-whole-house-1": false, adminSecret: false, "": false, made + "\n": false,
+	} {
+		if got := NewToken("x", Admin, secret).Generated; got != want {
+			t.Errorf("%q: %t", secret, got)
+		}
+	}
+}
+
 func TestFailuresAreBounded(t *testing.T) {
 	f, now := newFailures(2), time.Now()
 	for i := range 3 * maxAddresses {

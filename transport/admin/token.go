@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -36,12 +37,18 @@ type Token struct {
 	Name string // who, in the audit log
 	Role Role
 	Hash [sha256.Size]byte
+
+	// Generated says that NewSecret made the secret: that it cannot be guessed is known, and not only hoped.
+	Generated bool
 }
 
 // NewToken is the token that the secret stands for.
 func NewToken(name string, role Role, secret string) Token {
-	return Token{name, role, sha256.Sum256([]byte(secret))}
+	return Token{name, role, sha256.Sum256([]byte(secret)), generated.MatchString(secret)}
 }
+
+// generated is how the secrets look that NewSecret makes: the prefix and rand.Text.
+var generated = regexp.MustCompile(`^` + SecretPrefix + `[A-Z2-7]{26,}$`)
 
 // bearer finds the token of a secret in a time that depends neither on the secret nor
 // on which token it is.
