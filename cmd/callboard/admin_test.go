@@ -69,6 +69,11 @@ func TestOperatorSendsLooksAndCloses(t *testing.T) {
 	if out := call(t, caller, "user", "close", "2"); out != "0 sessions of 2 closed\n" {
 		t.Errorf("%q", out)
 	}
+	none := start(t, nil, append([]string{"user", "close", "2", "--device", "phone", "-o", "json"}, caller...)...)
+	none.complains(3, `2 has no session of the device "phone"`, "callboard session list --user 2")
+	if out := none.stdout.String(); out != "" {
+		t.Errorf("%q", out)
+	}
 }
 
 func TestDrainEndsSessionsAndTheServiceCanBeStopped(t *testing.T) {

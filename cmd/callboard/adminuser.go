@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -192,7 +193,8 @@ func newUserClose() *cobra.Command {
 		Use:   "close USER",
 		Short: "Close the sessions of a user",
 		Long: `Close all sessions of a user, or those of one device. Messages stay in the inbox,
-and the user may connect again.`,
+and the user may connect again. A device without a session is not found; a user
+without one is closed already.`,
 		Example: "  callboard user close 2\n  callboard user close 2 --device phone --code 4003 --reason lost",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -221,6 +223,10 @@ func closeUser(ctx context.Context, o *callerOptions, request *adminv1.CloseUser
 	answer, err := client.CloseUser(ctx, request)
 	if err != nil {
 		return o.explained(err)
+	}
+	if request.Device != nil && answer.Sessions == 0 {
+		return exits(exitNotFound, fmt.Errorf("%s has no session of the device %q that could be closed: 'callboard session list --user %s' shows those there are",
+			request.User, *request.Device, request.User))
 	}
 	return o.print(out, answer, func(t *table) { t.row("%d sessions of %s closed", answer.Sessions, request.User) })
 }
