@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -162,6 +164,35 @@ func TestSilentIssuerIsGivenUp(t *testing.T) {
 			}
 		})
 	})
+}
+
+// Whenever another URL comes, it is fetched by the attempt that begins or by the next.
+func TestAnotherURLThatComesWhileAnAttemptBeginsIsNotForgotten(t *testing.T) {
+	set := identitytest.Set(t, identitytest.Ed(t, "1"))
+	config, err := Config{Issuers: []Issuer{{Name: "i", Audiences: []string{"a"}, KeyURL: "https://keys.example.org/"}}}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRemote(config.Issuers[0], newKeys(false), &config)
+	var fetched string
+	r.client.Transport = network(func(r *http.Request) ([]byte, error) { fetched = r.URL.Path; return set, nil })
+	for n := range 20 {
+		to := fmt.Sprint("/", n)
+		var both sync.WaitGroup
+		r.mu.Lock()
+		both.Go(func() { r.fetch(t.Context()) })
+		time.Sleep(2 * time.Millisecond) // it waits for the lock for so long that it passes the lock on to who is next
+		both.Go(func() { r.from("https://keys.example.org" + to) })
+		time.Sleep(2 * time.Millisecond)
+		r.mu.Unlock()
+		r.mu.Lock()
+		time.Sleep(2 * time.Millisecond)
+		r.mu.Unlock()
+		both.Wait()
+		if fetched != to && len(r.ask) == 0 {
+			t.Fatalf("number %d is forgotten: %s was fetched, and nobody asks for another attempt", n, fetched)
+		}
+	}
 }
 
 // addressed is a connection to an address.

@@ -120,12 +120,12 @@ func (r *remote) pause() time.Duration {
 func (r *remote) fetch(ctx context.Context) {
 	r.mu.Lock()
 	r.attempted, r.running = time.Now(), true
-	url := r.url
-	r.mu.Unlock()
 	select {
 	case <-r.ask: // whoever asked waits for this one
 	default:
 	}
+	url := r.url // after that: who asks for another URL from now on asks for another attempt
+	r.mu.Unlock()
 	// One fetch into the keys we have: the library's own refreshing knows no backoff.
 	_, err := jwkset.NewStorageFromHTTP(url, jwkset.HTTPClientStorageOptions{
 		Client: r.client, Ctx: ctx, HTTPTimeout: fetchTimeout, Storage: r.keys,
