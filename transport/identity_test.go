@@ -35,7 +35,7 @@ func guarded(t *testing.T, keys identity.Config, config Config, system actors.Co
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = verifier.Run(ctx, func(r *identity.Revoked) { s.server.CloseRevoked(ctx, r) })
+		_ = verifier.Run(ctx, func(r *identity.Revoked) error { return s.server.CloseRevoked(ctx, r) })
 	}()
 	t.Cleanup(func() { stop(); <-ended }) // before the service's own end, which counts goroutines
 	return s, verifier
@@ -459,6 +459,34 @@ func TestRevokedTokenIsShutOutAtOnce(t *testing.T) {
 	}
 	kept.send("alice", "still here")
 	kept.gets("still here")
+}
+
+// The gateway looks at every session, and may be busy for longer than is waited for it.
+func TestRevokedSessionsAreClosedWhenTheGatewayIsFreeAgain(t *testing.T) {
+	ed := identitytest.Ed(t, "")
+	s, verifier := guarded(t, fromFile(t, identitytest.Set(t, ed)), Config{}, actors.Config{})
+	token := ed.Token(t, identitytest.With("alice", "jti", "mine"))
+	id, err := verifier.Verify(t.Context(), token)
+	must(t, err)
+	alice := s.bearer("alice", token)
+	held, free, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = s.system.CloseTokens(context.WithoutCancel(t.Context()), func(uint64) bool { close(held); <-free; return false })
+	}()
+	<-held
+	revoked := &identity.Revoked{id.Token: {}}
+	limit, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+
+	if err := s.server.CloseRevoked(limit, revoked); err == nil {
+		t.Error("that nobody has looked at the sessions is no error")
+	}
+
+	close(free)
+	<-ended
+	must(t, s.server.CloseRevoked(t.Context(), revoked))
+	alice.closed(protocol.CloseUnauthorized)
 }
 
 // bearer connects a user in the seed's dialect with a token.

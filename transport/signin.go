@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -133,19 +134,19 @@ func (s *Server) admit(link *actors.Link, v *visitor) {
 // closeTokensTimeout is how long it may take until the sessions are found.
 const closeTokensTimeout = 5 * time.Second
 
-// CloseRevoked closes the sessions whose tokens are revoked.
-func (s *Server) CloseRevoked(ctx context.Context, revoked *identity.Revoked) {
+// CloseRevoked closes the sessions whose tokens are revoked. With an error some may be open still: call it again.
+func (s *Server) CloseRevoked(ctx context.Context, revoked *identity.Revoked) error {
 	if len(*revoked) == 0 {
-		return
+		return nil
 	}
 	limit, cancel := context.WithTimeout(ctx, closeTokensTimeout)
 	defer cancel()
 	sessions, err := s.system.CloseTokens(limit, func(token uint64) bool { return revoked.Has(identity.TokenID(token)) })
-	switch {
-	case ctx.Err() != nil:
-	case err != nil:
-		s.config.Log.Error("sessions of revoked tokens not closed: they end when the tokens expire", slog.Any("error", err))
-	case sessions > 0:
+	if err != nil {
+		return fmt.Errorf("finding the sessions of revoked tokens: %w", err)
+	}
+	if sessions > 0 {
 		s.config.Log.Info("sessions of revoked tokens closed", slog.Int("sessions", sessions))
 	}
+	return nil
 }

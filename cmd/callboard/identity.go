@@ -73,7 +73,7 @@ func runIdentity(ctx context.Context, r *reloader, verifier *identity.Verifier, 
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var done sync.WaitGroup
 	done.Go(func() {
-		_ = verifier.Run(running, func(revoked *identity.Revoked) { server.CloseRevoked(running, revoked) }) // it returns none
+		_ = verifier.Run(running, func(revoked *identity.Revoked) error { return server.CloseRevoked(running, revoked) }) // it returns none
 	})
 	return func() { stop(); done.Wait() }
 }

@@ -138,7 +138,7 @@ func running(t *testing.T, v *identity.Verifier) (told <-chan *identity.Revoked)
 	sets, ended := make(chan *identity.Revoked, 100), make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = v.Run(ctx, func(r *identity.Revoked) { sets <- r }) // it returns none
+		_ = v.Run(ctx, func(r *identity.Revoked) error { sets <- r; return nil }) // it returns none
 	}()
 	t.Cleanup(func() { stop(); <-ended })
 	return sets

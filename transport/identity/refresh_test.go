@@ -6,8 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -41,7 +45,7 @@ func refreshing(t *testing.T, answer network, test func(v *Verifier)) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = v.Run(ctx, func(*Revoked) {}) // it returns none
+		_ = v.Run(ctx, func(*Revoked) error { return nil }) // it returns none
 	}()
 	synctest.Wait()
 	test(v)
@@ -193,6 +197,62 @@ func TestAnotherURLThatComesWhileAnAttemptBeginsIsNotForgotten(t *testing.T) {
 			t.Fatalf("number %d is forgotten: %s was fetched, and nobody asks for another attempt", n, fetched)
 		}
 	}
+}
+
+// Sessions of a token that was revoked must not stay because somebody was busy once.
+func TestRevokedIDsAreToldOfUntilThatWorks(t *testing.T) {
+	keys := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(keys, identitytest.Set(t, identitytest.Ed(t, "1")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		config := Config{Issuers: []Issuer{{Name: "i", Audiences: []string{"a"}, KeyFile: keys}}, Poll: 10 * time.Millisecond, Log: slog.New(slog.NewTextHandler(&log, nil))}
+		v, err := New(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var free atomic.Bool
+		var calls atomic.Int64
+		var told atomic.Pointer[Revoked]
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = v.Run(ctx, func(r *Revoked) error { // it returns none
+				if calls.Add(1); !free.Load() {
+					return errors.New("busy")
+				}
+				told.Store(r)
+				return nil
+			})
+		}()
+		time.Sleep(10*time.Second + tellAgain/2)
+		synctest.Wait()
+		if calls.Load() != 11 || strings.Count(log.String(), "level=ERROR") != 1 {
+			t.Errorf("%d calls in ten seconds, and the log has %s", calls.Load(), &log)
+		}
+		config.Revoked = []string{"stolen"}
+		commit, err := v.Prepare(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commit()
+		if synctest.Wait(); calls.Load() != 12 {
+			t.Errorf("%d calls: a new set is not told of at once", calls.Load())
+		}
+		free.Store(true)
+		time.Sleep(tellAgain)
+		synctest.Wait()
+		if calls.Load() != 13 || !told.Load().Has(NewTokenID("stolen")) {
+			t.Errorf("after %d calls it is %v that was told of", calls.Load(), told.Load())
+		}
+		if time.Sleep(time.Minute); calls.Load() != 13 {
+			t.Errorf("it is told of again, %d times", calls.Load())
+		}
+		stop()
+		<-done
+	})
 }
 
 // addressed is a connection to an address.

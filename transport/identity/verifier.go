@@ -83,8 +83,9 @@ func newIssuer(given Issuer, config *Config) (*issuer, error) {
 
 // Run keeps the keys and the revoked ids up to date until the context is done, and
 // returns when everything that it started has ended. It calls changed for each new set
-// of revoked ids, one call at a time.
-func (v *Verifier) Run(ctx context.Context, changed func(*Revoked)) error {
+// of revoked ids, one call at a time, and again each second for the newest set until that
+// returns no error. Whoever is revoked is let in no more meanwhile.
+func (v *Verifier) Run(ctx context.Context, changed func(*Revoked) error) error {
 	var running sync.WaitGroup
 	for _, i := range v.issuers {
 		if i.remote != nil {

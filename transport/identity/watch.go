@@ -45,17 +45,16 @@ func (v *Verifier) changed() (source Config, yes bool) {
 
 // watch reads the files again when one has changed, and tells of each set of revoked ids,
 // the first included.
-func (v *Verifier) watch(ctx context.Context, tell func(*Revoked)) {
+func (v *Verifier) watch(ctx context.Context, tell func(*Revoked) error) {
 	again := time.NewTicker(v.config.Poll)
 	defer again.Stop()
-	var told *Revoked
+	told := telling{tell: tell, log: v.config.Log}
 	for {
-		if revoked := v.revoked.Load(); revoked != told {
-			told = revoked
-			tell(told)
-		}
+		retry := told.of(ctx, v.revoked.Load())
 		select {
 		case <-v.renewed:
+			continue
+		case <-retry:
 			continue
 		case <-again.C:
 		case <-ctx.Done():
