@@ -255,6 +255,58 @@ func TestRevokedIDsAreToldOfUntilThatWorks(t *testing.T) {
 	})
 }
 
+// Tokens that name keys nobody knows are not to fill the door while the issuer is silent.
+func TestFewTokensWaitForASilentIssuer(t *testing.T) {
+	rs := identitytest.Ed(t, "1")
+	set := identitytest.Set(t, rs)
+	synctest.Test(t, func(t *testing.T) {
+		var silent atomic.Bool
+		refreshing(t, func(r *http.Request) ([]byte, error) {
+			if silent.Load() {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			return set, nil
+		}, func(v *Verifier) {
+			silent.Store(true)
+			time.Sleep(time.Minute) // more than MinRefresh
+			known, forged := forever(t, rs), forever(t, &identitytest.Signer{ID: "other", Method: rs.Method, Private: rs.Private})
+			var all sync.WaitGroup
+			var atOnce, later atomic.Int64
+			for range maxWaiting + 100 {
+				all.Go(func() {
+					before := time.Now()
+					if code := codeOf(v, forged); code != protocol.CodeUnavailable {
+						t.Errorf("a key that nobody knows: %q", code)
+					}
+					if time.Since(before) > 0 {
+						later.Add(1)
+					} else {
+						atOnce.Add(1)
+					}
+				})
+			}
+			synctest.Wait()
+			if n := atOnce.Load(); n != 100 {
+				t.Errorf("%d are refused at once", n)
+			}
+			before := time.Now()
+			if code := codeOf(v, known); code != "" || time.Since(before) > 0 {
+				t.Errorf("a key that is known meanwhile: %q after %s", code, time.Since(before))
+			}
+			all.Wait()
+			if n := v.issuers[identitytest.Issuer].remote.waiting.Load(); n != 0 || later.Load() != maxWaiting {
+				t.Errorf("%d waited, and %d do still", later.Load(), n)
+			}
+			silent.Store(false)
+			time.Sleep(maxRetry)
+			if code := codeOf(v, forged); code != protocol.CodeUnauthorized {
+				t.Errorf("when the issuer answers again: %q", code)
+			}
+		})
+	})
+}
+
 // addressed is a connection to an address.
 type addressed struct {
 	net.Conn

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/MicahParks/jwkset"
@@ -19,6 +20,7 @@ const (
 	maxRedirects = 3
 	minRetry     = time.Second // after an attempt that failed; doubles up to maxRetry
 	maxRetry     = 5 * time.Minute
+	maxWaiting   = 256 // tokens that wait for one issuer's keys: each has a place among the pending connections
 )
 
 // remote fetches the keys of one issuer from a URL. Its goroutine is the only one that
@@ -29,6 +31,8 @@ type remote struct {
 	config *Config
 	client *http.Client
 	ask    chan struct{} // a token names a key that is not there; holds one
+
+	waiting atomic.Int64 // tokens
 
 	mu        sync.Mutex // held for moments; it guards what follows
 	url       string
@@ -161,7 +165,8 @@ func (r *remote) usable() bool {
 
 // fetched has the keys fetched and waits for that. The refusal says that they could not
 // be, or not now: many tokens with keys that nobody knows cost the issuer one request
-// each MinRefresh.
+// each MinRefresh. Those beyond maxWaiting do not wait: while an issuer is silent, tokens that name
+// keys nobody knows are not to take the places of those whose keys are known.
 func (r *remote) fetched(ctx context.Context) *RefusedError {
 	r.mu.Lock()
 	done, running := r.done, r.running
@@ -173,6 +178,10 @@ func (r *remote) fetched(ctx context.Context) *RefusedError {
 		return unavailable(wait)
 	default:
 		r.wake()
+	}
+	defer r.waiting.Add(-1)
+	if r.waiting.Add(1) > maxWaiting {
+		return unavailable(0)
 	}
 	select {
 	case <-done:
