@@ -49,6 +49,8 @@ type Issuer struct {
 
 	// KeyFile and KeyURL say where its keys are; one of them must be given. A file has public
 	// keys or certificates in PEM, or a JWK or a JWK Set, which may have secrets for HS256.
+	// If none of the keys has an id, as in PEM, a token may be signed by any of them, whatever id
+	// it names.
 	// A URL has a JWK Set and is https, or http on this machine.
 	KeyFile string
 	KeyURL  string

@@ -58,6 +58,55 @@ func TestKeysInPEMAndAsOneJWK(t *testing.T) {
 	}
 }
 
+// PEM gives keys no id. Whether the issuer's tokens name one or not, it can change from a key to the next.
+func TestKeysWithoutAnIDAreAllTried(t *testing.T) {
+	for _, kid := range []string{"", "whatever the issuer calls it"} {
+		old, next, another := identitytest.RSA(t, kid), identitytest.RSA(t, kid), identitytest.EC(t, kid)
+		name := written(t, "keys", pemOf(t, old.Public()), 0o600)
+		config := withFile(name)
+		v := verifierOf(t, config)
+		for _, step := range []struct {
+			in, out []*identitytest.Signer
+		}{
+			{[]*identitytest.Signer{old}, []*identitytest.Signer{next, another}},
+			{[]*identitytest.Signer{old, next}, []*identitytest.Signer{another}},
+			{[]*identitytest.Signer{old, next, another}, nil},
+			{[]*identitytest.Signer{next}, []*identitytest.Signer{old, another}},
+		} {
+			var text []byte
+			for _, s := range step.in {
+				text = append(text, pemOf(t, s.Public())...)
+			}
+			replaced(t, name, text)
+			commit, err := v.Prepare(config)
+			must(t, err)
+			commit()
+			for _, s := range step.in {
+				if got := outcome(t, v, s.Token(t, identitytest.Claims("alice"))); got != "alice" {
+					t.Errorf("kid %q, one of %d keys: %s", kid, len(step.in), got)
+				}
+			}
+			for _, s := range append(step.out, &identitytest.Signer{ID: kid, Method: jwt.SigningMethodHS256, Private: text}) {
+				if got := outcome(t, v, s.Token(t, identitytest.Claims("alice"))); got != "unauthorized" {
+					t.Errorf("kid %q, none of %d keys: %s", kid, len(step.in), got)
+				}
+			}
+		}
+	}
+}
+
+// A key that says for which algorithm it is takes no other, with an id or without.
+func TestKeyWithoutAnIDIsForItsAlgorithm(t *testing.T) {
+	rs, other := identitytest.RSA(t, ""), identitytest.RSA(t, "")
+	set := strings.Replace(string(identitytest.Set(t, rs, other)), `"RS256"`, `"RS512"`, 1) // that of rs
+	v := verifierOf(t, withFile(written(t, "keys", []byte(set), 0o600)))
+	for s, want := range map[*identitytest.Signer]string{rs: "unauthorized", other: "alice"} {
+		if got := outcome(t, v, s.Token(t, identitytest.Claims("alice"))); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 func TestFileWithAFaultIsRefusedAndChangesNothing(t *testing.T) {
 	rs, es := identitytest.RSA(t, "1"), identitytest.EC(t, "1")
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)

@@ -2,12 +2,14 @@ package identity
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/MicahParks/jwkset"
 	"github.com/MicahParks/keyfunc/v3"
@@ -21,6 +23,9 @@ const (
 	minSecretBytes = 32   // RFC 7518, 3.2
 )
 
+// uses are what a key that verifies tokens may be for.
+var uses = []jwkset.USE{jwkset.UseSig, ""}
+
 // keys are those of one issuer. A new set takes the place of the old one whole.
 type keys struct {
 	*jwkset.MemoryJWKSet
@@ -33,24 +38,38 @@ func newKeys(secrets bool) *keys { return &keys{jwkset.NewMemoryStorage(), secre
 
 // function finds the key of a token.
 func (k *keys) function() (jwt.Keyfunc, error) {
-	f, err := keyfunc.New(keyfunc.Options{Storage: k, UseWhitelist: []jwkset.USE{jwkset.UseSig, ""}})
+	f, err := keyfunc.New(keyfunc.Options{Storage: k, UseWhitelist: uses})
 	if err != nil {
 		return nil, fmt.Errorf("making the key function: %w", err)
 	}
-	return f.Keyfunc, nil
+	return func(token *jwt.Token) (any, error) {
+		if all, _ := k.KeyReadAll(context.Background()); nameless(all) {
+			return candidates(all, token.Method.Alg()), nil
+		}
+		return f.Keyfunc(token)
+	}, nil
 }
 
-// KeyRead implements jwkset.Storage. One key without an id answers to any.
-func (k *keys) KeyRead(ctx context.Context, id string) (jwkset.JWK, error) {
-	key, err := k.MemoryJWKSet.KeyRead(ctx, id)
-	if err == nil {
-		return key, nil
+// nameless is whether there are keys and none has an id, as in PEM.
+func nameless(all []jwkset.JWK) bool {
+	return len(all) > 0 && !slices.ContainsFunc(all, func(key jwkset.JWK) bool { return key.Marshal().KID != "" })
+}
+
+// candidates are the keys that may have signed a token, whatever id that names: with keys that
+// have none, its issuer could not change from one to the next otherwise.
+func candidates(all []jwkset.JWK, algorithm string) (set jwt.VerificationKeySet) {
+	for _, key := range all {
+		marshalled := key.Marshal()
+		if of := marshalled.ALG.String(); of != "" && of != algorithm || !slices.Contains(uses, marshalled.USE) {
+			continue
+		}
+		if private, ok := key.Key().(crypto.Signer); ok {
+			set.Keys = append(set.Keys, private.Public())
+		} else {
+			set.Keys = append(set.Keys, key.Key())
+		}
 	}
-	all, _ := k.KeyReadAll(ctx)
-	if len(all) == 1 && all[0].Marshal().KID == "" {
-		return all[0], nil
-	}
-	return key, err
+	return set
 }
 
 // KeyReadAll implements jwkset.Storage. That there is none is an error, so that it is
