@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -148,12 +150,23 @@ func (r *remote) fetch(ctx context.Context) {
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
-		log.Error("issuer's keys not fetched", slog.Any("error", err), slog.Int("keys", len(all)))
+		log.Error("issuer's keys not fetched", slog.Any("error", withoutQuery(err)), slog.Int("keys", len(all)))
 	case none != nil:
 		log.Error("issuer has no key that could be used: nobody is let in by its tokens")
 	case first:
 		log.Info("issuer's keys fetched", slog.Int("keys", len(all)))
 	}
+}
+
+// withoutQuery is an error of a fetch as the log may have it: the query of a URL, which the configuration or
+// a redirect gave, may be secret.
+func withoutQuery(err error) error {
+	of, ok := errors.AsType[*url.Error](err)
+	if !ok {
+		return err
+	}
+	bare, _, _ := strings.Cut(of.URL, "?")
+	return &url.Error{Op: of.Op, URL: bare, Err: of.Err}
 }
 
 // usable is whether the keys at hand still count.

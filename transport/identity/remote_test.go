@@ -151,6 +151,37 @@ func TestAnotherURLCountsWhenItsKeysAreThere(t *testing.T) {
 	}
 }
 
+// Some issuers want a query, and it may have a key.
+func TestLogHasNoQueryOfAURL(t *testing.T) {
+	rs := identitytest.RSA(t, "1")
+	keys := identitytest.Serve(t, identitytest.Set(t, rs))
+	var queries sync.Map
+	redirecting := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		queries.Store(r.URL.RawQuery, true)
+		http.Redirect(w, r, keys.URL+"/?sig=hidden", http.StatusFound)
+	}))
+	defer redirecting.Close()
+	log := &logged{}
+	config := withURL(redirecting.URL + "/keys?key=hidden")
+	config.Log = slog.New(slog.NewTextHandler(log, nil))
+	v := verifierOf(t, config)
+	running(t, v)
+	soon(t, v, rs.Token(t, identitytest.Claims("alice")), "alice")
+	if _, sent := queries.Load("key=hidden"); !sent {
+		t.Error("the issuer was not sent the query")
+	}
+	keys.Close()
+	soon(t, v, identitytest.RSA(t, "2").Token(t, identitytest.Claims("alice")), "unavailable")
+	redirecting.Close()
+	eventually(t, "both failures are said", func() bool {
+		_ = outcome(t, v, identitytest.RSA(t, "2").Token(t, identitytest.Claims("alice")))
+		return log.has(keys.URL) && log.has(redirecting.URL+"/keys")
+	})
+	if log.has("hidden") {
+		t.Errorf("it has: %s", log)
+	}
+}
+
 func TestFloodOfUnknownKeysIsOneRequestEachMinRefresh(t *testing.T) {
 	rs := identitytest.RSA(t, "1")
 	keys := identitytest.Serve(t, identitytest.Set(t, rs))

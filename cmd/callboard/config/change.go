@@ -68,6 +68,8 @@ func (s *Setting) show(v reflect.Value) string {
 		return fmt.Sprintf("*** (%d)", v.Len())
 	case s.Secret && !v.IsZero():
 		return "***"
+	case s.check == "keys":
+		return withoutQuery(v.String())
 	case s.isObjects():
 		shown := make([]string, v.Len())
 		for i := range shown {
@@ -85,6 +87,14 @@ func (s *Setting) show(v reflect.Value) string {
 		return shortDuration(v.Interface().(time.Duration))
 	}
 	return fmt.Sprint(v.Interface())
+}
+
+// withoutQuery is a URL that everybody may see: some issuers want a query, and it may have a key.
+func withoutQuery(text string) string {
+	if bare, _, found := strings.Cut(text, "?"); found {
+		return bare + "?***"
+	}
+	return text
 }
 
 // shortDuration is 720h, and not 720h0m0s.

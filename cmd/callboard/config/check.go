@@ -71,11 +71,12 @@ func checkShards(text string) error {
 	return nil
 }
 
-// checkKeys checks where keys come from: whoever changes them on the way can be anybody here.
+// checkKeys checks where keys come from: whoever changes them on the way can be anybody here. It says nothing of
+// the URL, which may have a secret.
 func checkKeys(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !isLoopbackHost(u.Hostname())) {
-		return fmt.Errorf("%q: give a URL with https, like https://login.example.org/jwks.json; http is for this machine", text)
+		return errors.New("is no URL that keys may come from: give one with https, like https://login.example.org/jwks.json; http is for this machine")
 	}
 	return nil
 }

@@ -102,7 +102,7 @@ type TLS struct {
 type Identity struct {
 	Issuer      string        `koanf:"issuer" default:"" help:"issuer whose tokens say who connects: what they have as iss; empty for none"`
 	Audiences   []string      `koanf:"audiences" flag:"identity-audience" default:"[]" max:"64" check:"name" help:"what tokens for this service have as aud"`
-	JWKS        string        `koanf:"jwks" default:"" check:"keys" reload:"set" help:"URL of the issuer's keys, a JWK Set. SIGHUP fetches it anew"`
+	JWKS        string        `koanf:"jwks" default:"" check:"keys" reload:"set" help:"URL of the issuer's keys, a JWK Set. SIGHUP fetches it anew. A query is not shown"`
 	Keys        string        `koanf:"keys" default:"" reload:"set" help:"file of the issuer's keys, PEM or a JWK Set, instead of a URL. Read again when it changes"`
 	Development bool          `koanf:"development" default:"false" help:"take tokens of 'callboard token new', signed with the key in the file identity-key of the data directory, which is made if it is not there"`
 	Revoked     []string      `koanf:"revoked" default:"[]" max:"100000" check:"name" reload:"yes" help:"ids (jti) of tokens that are not taken any more"`

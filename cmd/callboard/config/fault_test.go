@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -77,6 +78,25 @@ func TestFaultNamesLineKeyAndRemedy(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Some issuers want a query, and it may have a key; so may a URL that is not taken.
+func TestQueryOfAURLOfKeysIsNotShown(t *testing.T) {
+	given := "identity: {issuer: a, audiences: [b], jwks: 'https://keys.example.org/jwks?key=hidden%s'}"
+	before := load(t, Sources{File: written(t, fmt.Sprintf(given, "1"))})
+	after := load(t, Sources{File: written(t, fmt.Sprintf(given, "2"))})
+	_, changes, err := before.Changed(after)
+	if err != nil || len(changes) != 1 || !changes[0].Taken {
+		t.Fatalf("%+v, %v", changes, err)
+	}
+	if before.Config.Identity.JWKS != "https://keys.example.org/jwks?key=hidden1" {
+		t.Error(before.Config.Identity.JWKS)
+	}
+	_, refused := Load(Sources{File: written(t, "identity: {jwks: 'http://user:hidden@keys.example.org?key=hidden'}")})
+	all := fmt.Sprint(before.Effective(), changes, refused)
+	if refused == nil || strings.Contains(all, "hidden") || !strings.Contains(all, "https://keys.example.org/jwks?***") {
+		t.Error(all)
 	}
 }
 
