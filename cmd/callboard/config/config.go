@@ -108,7 +108,7 @@ type Identity struct {
 	Revoked     []string      `koanf:"revoked" default:"[]" max:"100000" check:"name" reload:"yes" help:"ids (jti) of tokens that are not taken any more"`
 	RevokedFile string        `koanf:"revoked-file" default:"" reload:"yes" help:"file with one more on each line. Read again when it changes"`
 	Leeway      time.Duration `koanf:"leeway" default:"10s" min:"1ms" max:"5m" help:"by how much the clocks of the issuer and of this machine may differ"`
-	Grace       time.Duration `koanf:"grace" default:"30s" min:"1ms" help:"how long a session goes on after its token has expired, so that it can be renewed"`
+	Grace       time.Duration `koanf:"grace" default:"30s" min:"1ms" help:"how long a session goes on after its token has expired, so that it can be renewed; it is closed at the next heartbeat, up to 25 s later"`
 	QueryToken  bool          `koanf:"query-token" default:"false" help:"take tokens from the parameter token of the URL, too, where proxies and browsers keep them"`
 }
 
