@@ -16,7 +16,8 @@ type Load struct {
 	Kept, Delivered uint64
 	Opened, Ended   uint64 // sessions
 	Refused, Closed []CodeCount
-	Stalled         int // sessions whose network takes no more at the moment
+	Limits          []CodeCount // how often a limit has acted, whether it refused anything or not
+	Stalled         int         // sessions whose network takes no more at the moment
 }
 
 // ShardLoad is a shard's part of a Load.
@@ -43,6 +44,7 @@ func (s *System) Load(ctx context.Context, limit int) (*Load, error) {
 		Stalled: int(s.counts.stalled.Load()),
 		Ended:   s.counts.ended.Load(), Opened: s.counts.opened.Load(),
 		Refused: happened(s.counts.refused, s.counts.frames), Closed: happened(s.counts.closes),
+		Limits: s.counts.limits.reached(),
 	}
 	load.Kept, _, load.Delivered = s.counts.total()
 	for _, road := range s.ring.Load().all() {

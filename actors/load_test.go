@@ -59,6 +59,12 @@ func TestLoadCountsWhatPasses(t *testing.T) {
 		if got := load.Refused; len(got) != 1 || got[0] != (CodeCount{protocol.CodeInboxFull, 2}) {
 			t.Errorf("refused: %v", got)
 		}
+		w.system.HitLimit(LimitPending, "", "192.0.2.1:9", "")
+		w.system.HitLimit("nobody knows it", "", "", "")
+		want := []CodeCount{{protocol.CodeInboxFull, 2}, {LimitPending, 1}, {wordOther, 1}} // in the order of their list
+		if got := w.loaded(10).Limits; !slices.Equal(got, want) {
+			t.Errorf("limits: %v, want %v", got, want)
+		}
 
 		if _, err := w.system.Send(w.Context(), &protocol.Send{Sender: "system", Receiver: "ghost", Content: "x"}); err == nil {
 			t.Error("it was taken")

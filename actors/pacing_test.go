@@ -62,6 +62,9 @@ func TestWhoSendsTooMuchIsSlowedThenRefusedThenClosed(t *testing.T) {
 		if m := w.system.Metrics(); m.Limits[LimitSlowed] == 0 || m.Limits[protocol.CodeRateLimited] != 0 {
 			t.Errorf("counted: %v", m.Limits)
 		}
+		if load := w.loaded(1); countOf(load.Limits, LimitSlowed) == 0 || len(load.Limits) != 1 || len(load.Refused) != 0 {
+			t.Errorf("the load has the limits %v, and refused %v", load.Limits, load.Refused)
+		}
 
 		time.Sleep(3*time.Second - time.Millisecond)
 		synctest.Wait()

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"callboard/protocol"
@@ -35,8 +36,18 @@ func (w words) read() map[protocol.ErrorCode]uint64 {
 
 // CodeCount is how often something happened that a code stands for.
 type CodeCount struct {
-	Code  protocol.ErrorCode // or abnormal, or other
+	Code  protocol.ErrorCode // or a limit's word, or abnormal, or other
 	Count uint64
+}
+
+// reached are the limits that have acted, in the order of their list, and other.
+func (w words) reached() (found []CodeCount) {
+	for _, limit := range append(slices.Clone(limits), wordOther) {
+		if n := w[limit].Load(); n > 0 {
+			found = append(found, CodeCount{limit, n})
+		}
+	}
+	return found
 }
 
 // happened are those words of the lists that have happened, in the order of the

@@ -27,7 +27,7 @@ func (s *Server) GetLoad(ctx context.Context, request *adminv1.GetLoadRequest) (
 	}
 	response := &adminv1.GetLoadResponse{
 		AtMs: time.Now().UnixMilli(), Kept: load.Kept, Delivered: load.Delivered, Opened: load.Opened, Ended: load.Ended,
-		Refused: countsOf(load.Refused), Closed: countsOf(load.Closed), Stalled: uint32(max(0, load.Stalled)),
+		Refused: countsOf(load.Refused), Closed: countsOf(load.Closed), Limits: countsOf(load.Limits), Stalled: uint32(max(0, load.Stalled)),
 	}
 	for _, shard := range load.Shards {
 		response.Taken += shard.Taken

@@ -5,6 +5,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"callboard/actors"
 	"callboard/transport/admin/adminv1"
 )
 
@@ -20,12 +21,14 @@ func TestLoadSaysWhatPassesAndWhoIsBusy(t *testing.T) {
 	if connect.CodeOf(err) != connect.CodeInvalidArgument {
 		t.Errorf("%v", err)
 	}
+	n.system.HitLimit(actors.LimitHandshake, "", "192.0.2.1:9", "") // in no session, and with no frame
 	eventually(t, "the load", func() bool {
 		load, err := n.as(viewerSecret).GetLoad(t.Context(), &adminv1.GetLoadRequest{Users: 1})
 		must(t, err)
 		return load.Taken == 3 && load.Kept == 3 && load.Delivered == 3 && load.Opened == 1 && load.Ended == 0 && load.AtMs > 0 &&
 			len(load.Shards) == 4 && len(load.Busiest) == 1 && load.Busiest[0].User == "bob" && load.Busiest[0].Messages == 3 &&
-			load.Busiest[0].Sessions == 1 && load.Busiest[0].OverMs >= 900
+			load.Busiest[0].Sessions == 1 && load.Busiest[0].OverMs >= 900 &&
+			len(load.Limits) == 1 && load.Limits[0].Code == "handshake_timeout" && load.Limits[0].Count == 1
 	})
 	_, err = n.as(viewerSecret).GetLoad(t.Context(), &adminv1.GetLoadRequest{Users: 101})
 	if code, action := codeOf(t, err); code != "invalid_argument" || action == "" {

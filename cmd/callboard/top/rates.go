@@ -11,12 +11,12 @@ type rates struct {
 
 	in, kept, out, opened, ended float64
 
-	refused, closed map[string]float64 // by word
-	shards          map[uint32]float64
+	hits, refused, closed map[string]float64 // by word
+	shards                map[uint32]float64
 }
 
 func (m *model) rates() rates {
-	r := rates{refused: map[string]float64{}, closed: map[string]float64{}, shards: map[uint32]float64{}}
+	r := rates{hits: map[string]float64{}, refused: map[string]float64{}, closed: map[string]float64{}, shards: map[uint32]float64{}}
 	a, b := m.before, m.now
 	if a.load == nil || b.load == nil || a.stats.StartedMs != b.stats.StartedMs || b.load.AtMs <= a.load.AtMs {
 		return r
@@ -27,6 +27,7 @@ func (m *model) rates() rates {
 	r.out = r.of(a.load.Delivered, b.load.Delivered)
 	r.opened = r.of(a.load.Opened, b.load.Opened)
 	r.ended = r.of(a.load.Ended, b.load.Ended)
+	r.words(r.hits, a.load.Limits, b.load.Limits)
 	r.words(r.refused, a.load.Refused, b.load.Refused)
 	r.words(r.closed, a.load.Closed, b.load.Closed)
 	shards := map[uint32]uint64{}

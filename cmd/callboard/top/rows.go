@@ -40,7 +40,7 @@ var columns = [tabs][]string{
 	tabUsers:  {"USER", "MSG/S", "SESSIONS", "STATE", "SHARD", "RESTARTS", "HELD"},
 	tabSlow:   {"SESSION", "USER", "DEVICE", "STATE", "LAG", "UNACKED", "WAITING", "REMOTE"},
 	tabTree:   {"ACTOR", "MSG/S", "QUEUED", "BELOW", "PARKED", "FAILURES", "STATE"},
-	tabLimits: {"CODE", "REFUSED/S", "REFUSED", "CLOSED/S", "CLOSED"},
+	tabLimits: {"CODE", "HITS/S", "HITS", "REFUSED/S", "REFUSED", "CLOSED/S", "CLOSED"},
 }
 
 // firstSort is the column that a table is sorted by before anybody says otherwise.
@@ -206,15 +206,21 @@ func (m *model) treeRows() (rows []row) {
 	return rows
 }
 
+// limitRows are the limits that have acted, and the codes that something was refused or
+// closed with. Many a limit has such a code; others only slow down, or turn away before
+// there is a session.
 func (m *model) limitRows() (rows []row) {
 	r := m.rates()
-	type counts struct{ refused, closed uint64 }
+	type counts struct{ hits, refused, closed uint64 }
 	by := map[string]*counts{}
 	at := func(code string) *counts {
 		if by[code] == nil {
 			by[code] = new(counts)
 		}
 		return by[code]
+	}
+	for _, c := range m.now.load.Limits {
+		at(c.Code).hits = c.Count
 	}
 	for _, c := range m.now.load.Refused {
 		at(c.Code).refused = c.Count
@@ -224,7 +230,7 @@ func (m *model) limitRows() (rows []row) {
 	}
 	for code, n := range by {
 		rows = append(rows, row{key: code, cells: []cell{
-			text(code), rate(r.refused[code]), number(n.refused), rate(r.closed[code]), number(n.closed),
+			text(code), rate(r.hits[code]), number(n.hits), rate(r.refused[code]), number(n.refused), rate(r.closed[code]), number(n.closed),
 		}})
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.key, b.key) })

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,17 @@ func (s *script) shows(words ...string) {
 	}
 }
 
+// hasRow looks for a line of just these cells.
+func (s *script) hasRow(cells ...string) {
+	s.Helper()
+	for line := range strings.Lines(s.screen()) {
+		if slices.Equal(strings.Fields(line), cells) {
+			return
+		}
+	}
+	s.Errorf("the screen has no row %v:\n%s", cells, s.screen())
+}
+
 func (s *script) hides(words ...string) {
 	s.Helper()
 	for _, word := range words {
@@ -102,6 +114,7 @@ func found(seconds int64) looked {
 		load: &adminv1.GetLoadResponse{
 			AtMs: 1_000_000 + 1000*seconds, Taken: 100 * n, Kept: 90 * n, Delivered: 180 * n, Opened: 3 * n, Ended: 2 * n, Stalled: 1,
 			Refused: []*adminv1.CodeCount{{Code: "inbox_full", Count: 10 * n}},
+			Limits:  []*adminv1.CodeCount{{Code: "inbox_full", Count: 10 * n}, {Code: "rate_slowed", Count: 30 * n}},
 			Closed:  []*adminv1.CodeCount{{Code: "slow_consumer", Count: 2 * n}},
 			Shards:  []*adminv1.ShardLoad{{Number: 0, Taken: 70 * n}, {Number: 1, Taken: 30 * n}},
 			Busiest: []*adminv1.BusyUser{
@@ -262,7 +275,17 @@ func TestTreeAndLimits(t *testing.T) {
 	s.press("enter", "x") // nobody can be opened or closed there
 	s.hides("y/n")
 	s.press("tab")
-	s.shows("inbox_full", "10.0", "200", "slow_consumer", "2.0", "40")
+	s.shows("HITS", "REFUSED", "CLOSED")
+	for _, row := range [][]string{
+		{"rate_slowed", "30.0", "600", "0", "0", "0", "0"}, // it refuses nothing, and is hit the most
+		{"inbox_full", "10.0", "200", "10.0", "200", "0", "0"},
+		{"slow_consumer", "0", "0", "0", "0", "2.0", "40"},
+	} {
+		s.hasRow(row...)
+	}
+	if screen := s.screen(); strings.Index(screen, "rate_slowed") > strings.Index(screen, "inbox_full") {
+		s.Errorf("what is hit the most is not the first:\n%s", screen)
+	}
 	s.press("tab")
 	s.order("carol", "bob", "alice")
 	troubled := found(21)

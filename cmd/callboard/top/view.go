@@ -210,7 +210,7 @@ func (m *model) foot() string {
 
 // helpText is what ? shows.
 const helpText = `
-1 2 3 4, tab    users, slow devices, the tree, limits hit
+1 2 3 4, tab    users, slow devices, the tree, limits hit and codes
 up down j k     move; pgup, pgdown, home, end too
 s S             sort by the next column, or the one before
 /               filter: rows that have the text, and users whose id begins so; esc ends it
@@ -221,4 +221,5 @@ q, ctrl+c       quit
 MSG/S is what comes for a user. A device is slow whose network takes no more, that
 has much outstanding, or that has acknowledged nothing since the walk over all
 sessions came by, which takes 15 looks for 15,000. UNACKED is what was written and
-not acknowledged, LAG what of the inbox the device does not have.`
+not acknowledged, LAG what of the inbox the device does not have. HITS is how often a limit has acted;
+some refuse or close with their own code, others only slow down or turn away.`

@@ -3933,7 +3933,11 @@ type GetLoadResponse struct {
 	// Those who were sent the most since somebody looked last, or within the 0.9 s before;
 	// most first. One who is not named has at most an eighth more than the last of the same
 	// shard who is, of whom there are 16 at most.
-	Busiest       []*BusyUser `protobuf:"bytes,11,rep,name=busiest,proto3" json:"busiest,omitempty"`
+	Busiest []*BusyUser `protobuf:"bytes,11,rep,name=busiest,proto3" json:"busiest,omitempty"`
+	// How often a limit has acted, by its word: also one that refuses nothing, as rate_slowed,
+	// or acts outside a session, as handshake_timeout. The words are those of the metric
+	// callboard_limits_hit_total.
+	Limits        []*CodeCount `protobuf:"bytes,12,rep,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4045,9 +4049,17 @@ func (x *GetLoadResponse) GetBusiest() []*BusyUser {
 	return nil
 }
 
+func (x *GetLoadResponse) GetLimits() []*CodeCount {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
 type CodeCount struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The word, as in the protocol's table of codes; abnormal or other beside those.
+	// The word, as in the protocol's table of codes; abnormal, other or the word of a limit
+	// beside those.
 	Code          string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	Count         uint64 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -5898,7 +5910,7 @@ const file_admin_proto_rawDesc = "" +
 	"\n" +
 	"\b_content\"&\n" +
 	"\x0eGetLoadRequest\x12\x14\n" +
-	"\x05users\x18\x01 \x01(\rR\x05users\"\x95\x03\n" +
+	"\x05users\x18\x01 \x01(\rR\x05users\"\xcc\x03\n" +
 	"\x0fGetLoadResponse\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x03R\x04atMs\x12\x14\n" +
 	"\x05taken\x18\x02 \x01(\x04R\x05taken\x12\x12\n" +
@@ -5911,7 +5923,8 @@ const file_admin_proto_rawDesc = "" +
 	"\astalled\x18\t \x01(\rR\astalled\x125\n" +
 	"\x06shards\x18\n" +
 	" \x03(\v2\x1d.callboard.admin.v1.ShardLoadR\x06shards\x126\n" +
-	"\abusiest\x18\v \x03(\v2\x1c.callboard.admin.v1.BusyUserR\abusiest\"5\n" +
+	"\abusiest\x18\v \x03(\v2\x1c.callboard.admin.v1.BusyUserR\abusiest\x125\n" +
+	"\x06limits\x18\f \x03(\v2\x1d.callboard.admin.v1.CodeCountR\x06limits\"5\n" +
 	"\tCodeCount\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x04R\x05count\"9\n" +
@@ -6186,70 +6199,71 @@ var file_admin_proto_depIdxs = []int32{
 	56, // 33: callboard.admin.v1.GetLoadResponse.closed:type_name -> callboard.admin.v1.CodeCount
 	57, // 34: callboard.admin.v1.GetLoadResponse.shards:type_name -> callboard.admin.v1.ShardLoad
 	58, // 35: callboard.admin.v1.GetLoadResponse.busiest:type_name -> callboard.admin.v1.BusyUser
-	61, // 36: callboard.admin.v1.ScaleTreeResponse.scaling:type_name -> callboard.admin.v1.Scaling
-	62, // 37: callboard.admin.v1.Level.intensity:type_name -> callboard.admin.v1.Intensity
-	79, // 38: callboard.admin.v1.Level.sick:type_name -> callboard.admin.v1.Sick
-	66, // 39: callboard.admin.v1.ListDeadlettersResponse.deadletters:type_name -> callboard.admin.v1.Deadletter
-	66, // 40: callboard.admin.v1.GetDeadletterResponse.deadletter:type_name -> callboard.admin.v1.Deadletter
-	66, // 41: callboard.admin.v1.ReadDeadletterResponse.deadletter:type_name -> callboard.admin.v1.Deadletter
-	5,  // 42: callboard.admin.v1.Notable.user:type_name -> callboard.admin.v1.User
-	1,  // 43: callboard.admin.v1.AdminService.Send:input_type -> callboard.admin.v1.SendRequest
-	3,  // 44: callboard.admin.v1.AdminService.ListUsers:input_type -> callboard.admin.v1.ListUsersRequest
-	6,  // 45: callboard.admin.v1.AdminService.ListSessions:input_type -> callboard.admin.v1.ListSessionsRequest
-	9,  // 46: callboard.admin.v1.AdminService.GetUser:input_type -> callboard.admin.v1.GetUserRequest
-	14, // 47: callboard.admin.v1.AdminService.CloseUser:input_type -> callboard.admin.v1.CloseUserRequest
-	16, // 48: callboard.admin.v1.AdminService.CloseSession:input_type -> callboard.admin.v1.CloseSessionRequest
-	18, // 49: callboard.admin.v1.AdminService.GetTree:input_type -> callboard.admin.v1.GetTreeRequest
-	23, // 50: callboard.admin.v1.AdminService.GetStats:input_type -> callboard.admin.v1.GetStatsRequest
-	25, // 51: callboard.admin.v1.AdminService.Drain:input_type -> callboard.admin.v1.DrainRequest
-	27, // 52: callboard.admin.v1.AdminService.Broadcast:input_type -> callboard.admin.v1.BroadcastRequest
-	31, // 53: callboard.admin.v1.AdminService.BlockUser:input_type -> callboard.admin.v1.BlockUserRequest
-	33, // 54: callboard.admin.v1.AdminService.UnblockUser:input_type -> callboard.admin.v1.UnblockUserRequest
-	35, // 55: callboard.admin.v1.AdminService.ListBlocked:input_type -> callboard.admin.v1.ListBlockedRequest
-	37, // 56: callboard.admin.v1.AdminService.ForgetDevice:input_type -> callboard.admin.v1.ForgetDeviceRequest
-	39, // 57: callboard.admin.v1.AdminService.TrimInbox:input_type -> callboard.admin.v1.TrimInboxRequest
-	42, // 58: callboard.admin.v1.AdminService.GetConfig:input_type -> callboard.admin.v1.GetConfigRequest
-	45, // 59: callboard.admin.v1.AdminService.Watch:input_type -> callboard.admin.v1.WatchRequest
-	51, // 60: callboard.admin.v1.AdminService.Trace:input_type -> callboard.admin.v1.TraceRequest
-	54, // 61: callboard.admin.v1.AdminService.GetLoad:input_type -> callboard.admin.v1.GetLoadRequest
-	59, // 62: callboard.admin.v1.AdminService.ScaleTree:input_type -> callboard.admin.v1.ScaleTreeRequest
-	64, // 63: callboard.admin.v1.AdminService.BackupInboxes:input_type -> callboard.admin.v1.BackupInboxesRequest
-	67, // 64: callboard.admin.v1.AdminService.ListDeadletters:input_type -> callboard.admin.v1.ListDeadlettersRequest
-	69, // 65: callboard.admin.v1.AdminService.GetDeadletter:input_type -> callboard.admin.v1.GetDeadletterRequest
-	71, // 66: callboard.admin.v1.AdminService.ReadDeadletter:input_type -> callboard.admin.v1.ReadDeadletterRequest
-	73, // 67: callboard.admin.v1.AdminService.RetryDeadletter:input_type -> callboard.admin.v1.RetryDeadletterRequest
-	75, // 68: callboard.admin.v1.AdminService.DropDeadletters:input_type -> callboard.admin.v1.DropDeadlettersRequest
-	2,  // 69: callboard.admin.v1.AdminService.Send:output_type -> callboard.admin.v1.SendResponse
-	4,  // 70: callboard.admin.v1.AdminService.ListUsers:output_type -> callboard.admin.v1.ListUsersResponse
-	7,  // 71: callboard.admin.v1.AdminService.ListSessions:output_type -> callboard.admin.v1.ListSessionsResponse
-	10, // 72: callboard.admin.v1.AdminService.GetUser:output_type -> callboard.admin.v1.GetUserResponse
-	15, // 73: callboard.admin.v1.AdminService.CloseUser:output_type -> callboard.admin.v1.CloseUserResponse
-	17, // 74: callboard.admin.v1.AdminService.CloseSession:output_type -> callboard.admin.v1.CloseSessionResponse
-	19, // 75: callboard.admin.v1.AdminService.GetTree:output_type -> callboard.admin.v1.GetTreeResponse
-	24, // 76: callboard.admin.v1.AdminService.GetStats:output_type -> callboard.admin.v1.GetStatsResponse
-	26, // 77: callboard.admin.v1.AdminService.Drain:output_type -> callboard.admin.v1.DrainResponse
-	28, // 78: callboard.admin.v1.AdminService.Broadcast:output_type -> callboard.admin.v1.BroadcastResponse
-	32, // 79: callboard.admin.v1.AdminService.BlockUser:output_type -> callboard.admin.v1.BlockUserResponse
-	34, // 80: callboard.admin.v1.AdminService.UnblockUser:output_type -> callboard.admin.v1.UnblockUserResponse
-	36, // 81: callboard.admin.v1.AdminService.ListBlocked:output_type -> callboard.admin.v1.ListBlockedResponse
-	38, // 82: callboard.admin.v1.AdminService.ForgetDevice:output_type -> callboard.admin.v1.ForgetDeviceResponse
-	40, // 83: callboard.admin.v1.AdminService.TrimInbox:output_type -> callboard.admin.v1.TrimInboxResponse
-	43, // 84: callboard.admin.v1.AdminService.GetConfig:output_type -> callboard.admin.v1.GetConfigResponse
-	46, // 85: callboard.admin.v1.AdminService.Watch:output_type -> callboard.admin.v1.WatchResponse
-	52, // 86: callboard.admin.v1.AdminService.Trace:output_type -> callboard.admin.v1.TraceResponse
-	55, // 87: callboard.admin.v1.AdminService.GetLoad:output_type -> callboard.admin.v1.GetLoadResponse
-	60, // 88: callboard.admin.v1.AdminService.ScaleTree:output_type -> callboard.admin.v1.ScaleTreeResponse
-	65, // 89: callboard.admin.v1.AdminService.BackupInboxes:output_type -> callboard.admin.v1.BackupInboxesResponse
-	68, // 90: callboard.admin.v1.AdminService.ListDeadletters:output_type -> callboard.admin.v1.ListDeadlettersResponse
-	70, // 91: callboard.admin.v1.AdminService.GetDeadletter:output_type -> callboard.admin.v1.GetDeadletterResponse
-	72, // 92: callboard.admin.v1.AdminService.ReadDeadletter:output_type -> callboard.admin.v1.ReadDeadletterResponse
-	74, // 93: callboard.admin.v1.AdminService.RetryDeadletter:output_type -> callboard.admin.v1.RetryDeadletterResponse
-	76, // 94: callboard.admin.v1.AdminService.DropDeadletters:output_type -> callboard.admin.v1.DropDeadlettersResponse
-	69, // [69:95] is the sub-list for method output_type
-	43, // [43:69] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	56, // 36: callboard.admin.v1.GetLoadResponse.limits:type_name -> callboard.admin.v1.CodeCount
+	61, // 37: callboard.admin.v1.ScaleTreeResponse.scaling:type_name -> callboard.admin.v1.Scaling
+	62, // 38: callboard.admin.v1.Level.intensity:type_name -> callboard.admin.v1.Intensity
+	79, // 39: callboard.admin.v1.Level.sick:type_name -> callboard.admin.v1.Sick
+	66, // 40: callboard.admin.v1.ListDeadlettersResponse.deadletters:type_name -> callboard.admin.v1.Deadletter
+	66, // 41: callboard.admin.v1.GetDeadletterResponse.deadletter:type_name -> callboard.admin.v1.Deadletter
+	66, // 42: callboard.admin.v1.ReadDeadletterResponse.deadletter:type_name -> callboard.admin.v1.Deadletter
+	5,  // 43: callboard.admin.v1.Notable.user:type_name -> callboard.admin.v1.User
+	1,  // 44: callboard.admin.v1.AdminService.Send:input_type -> callboard.admin.v1.SendRequest
+	3,  // 45: callboard.admin.v1.AdminService.ListUsers:input_type -> callboard.admin.v1.ListUsersRequest
+	6,  // 46: callboard.admin.v1.AdminService.ListSessions:input_type -> callboard.admin.v1.ListSessionsRequest
+	9,  // 47: callboard.admin.v1.AdminService.GetUser:input_type -> callboard.admin.v1.GetUserRequest
+	14, // 48: callboard.admin.v1.AdminService.CloseUser:input_type -> callboard.admin.v1.CloseUserRequest
+	16, // 49: callboard.admin.v1.AdminService.CloseSession:input_type -> callboard.admin.v1.CloseSessionRequest
+	18, // 50: callboard.admin.v1.AdminService.GetTree:input_type -> callboard.admin.v1.GetTreeRequest
+	23, // 51: callboard.admin.v1.AdminService.GetStats:input_type -> callboard.admin.v1.GetStatsRequest
+	25, // 52: callboard.admin.v1.AdminService.Drain:input_type -> callboard.admin.v1.DrainRequest
+	27, // 53: callboard.admin.v1.AdminService.Broadcast:input_type -> callboard.admin.v1.BroadcastRequest
+	31, // 54: callboard.admin.v1.AdminService.BlockUser:input_type -> callboard.admin.v1.BlockUserRequest
+	33, // 55: callboard.admin.v1.AdminService.UnblockUser:input_type -> callboard.admin.v1.UnblockUserRequest
+	35, // 56: callboard.admin.v1.AdminService.ListBlocked:input_type -> callboard.admin.v1.ListBlockedRequest
+	37, // 57: callboard.admin.v1.AdminService.ForgetDevice:input_type -> callboard.admin.v1.ForgetDeviceRequest
+	39, // 58: callboard.admin.v1.AdminService.TrimInbox:input_type -> callboard.admin.v1.TrimInboxRequest
+	42, // 59: callboard.admin.v1.AdminService.GetConfig:input_type -> callboard.admin.v1.GetConfigRequest
+	45, // 60: callboard.admin.v1.AdminService.Watch:input_type -> callboard.admin.v1.WatchRequest
+	51, // 61: callboard.admin.v1.AdminService.Trace:input_type -> callboard.admin.v1.TraceRequest
+	54, // 62: callboard.admin.v1.AdminService.GetLoad:input_type -> callboard.admin.v1.GetLoadRequest
+	59, // 63: callboard.admin.v1.AdminService.ScaleTree:input_type -> callboard.admin.v1.ScaleTreeRequest
+	64, // 64: callboard.admin.v1.AdminService.BackupInboxes:input_type -> callboard.admin.v1.BackupInboxesRequest
+	67, // 65: callboard.admin.v1.AdminService.ListDeadletters:input_type -> callboard.admin.v1.ListDeadlettersRequest
+	69, // 66: callboard.admin.v1.AdminService.GetDeadletter:input_type -> callboard.admin.v1.GetDeadletterRequest
+	71, // 67: callboard.admin.v1.AdminService.ReadDeadletter:input_type -> callboard.admin.v1.ReadDeadletterRequest
+	73, // 68: callboard.admin.v1.AdminService.RetryDeadletter:input_type -> callboard.admin.v1.RetryDeadletterRequest
+	75, // 69: callboard.admin.v1.AdminService.DropDeadletters:input_type -> callboard.admin.v1.DropDeadlettersRequest
+	2,  // 70: callboard.admin.v1.AdminService.Send:output_type -> callboard.admin.v1.SendResponse
+	4,  // 71: callboard.admin.v1.AdminService.ListUsers:output_type -> callboard.admin.v1.ListUsersResponse
+	7,  // 72: callboard.admin.v1.AdminService.ListSessions:output_type -> callboard.admin.v1.ListSessionsResponse
+	10, // 73: callboard.admin.v1.AdminService.GetUser:output_type -> callboard.admin.v1.GetUserResponse
+	15, // 74: callboard.admin.v1.AdminService.CloseUser:output_type -> callboard.admin.v1.CloseUserResponse
+	17, // 75: callboard.admin.v1.AdminService.CloseSession:output_type -> callboard.admin.v1.CloseSessionResponse
+	19, // 76: callboard.admin.v1.AdminService.GetTree:output_type -> callboard.admin.v1.GetTreeResponse
+	24, // 77: callboard.admin.v1.AdminService.GetStats:output_type -> callboard.admin.v1.GetStatsResponse
+	26, // 78: callboard.admin.v1.AdminService.Drain:output_type -> callboard.admin.v1.DrainResponse
+	28, // 79: callboard.admin.v1.AdminService.Broadcast:output_type -> callboard.admin.v1.BroadcastResponse
+	32, // 80: callboard.admin.v1.AdminService.BlockUser:output_type -> callboard.admin.v1.BlockUserResponse
+	34, // 81: callboard.admin.v1.AdminService.UnblockUser:output_type -> callboard.admin.v1.UnblockUserResponse
+	36, // 82: callboard.admin.v1.AdminService.ListBlocked:output_type -> callboard.admin.v1.ListBlockedResponse
+	38, // 83: callboard.admin.v1.AdminService.ForgetDevice:output_type -> callboard.admin.v1.ForgetDeviceResponse
+	40, // 84: callboard.admin.v1.AdminService.TrimInbox:output_type -> callboard.admin.v1.TrimInboxResponse
+	43, // 85: callboard.admin.v1.AdminService.GetConfig:output_type -> callboard.admin.v1.GetConfigResponse
+	46, // 86: callboard.admin.v1.AdminService.Watch:output_type -> callboard.admin.v1.WatchResponse
+	52, // 87: callboard.admin.v1.AdminService.Trace:output_type -> callboard.admin.v1.TraceResponse
+	55, // 88: callboard.admin.v1.AdminService.GetLoad:output_type -> callboard.admin.v1.GetLoadResponse
+	60, // 89: callboard.admin.v1.AdminService.ScaleTree:output_type -> callboard.admin.v1.ScaleTreeResponse
+	65, // 90: callboard.admin.v1.AdminService.BackupInboxes:output_type -> callboard.admin.v1.BackupInboxesResponse
+	68, // 91: callboard.admin.v1.AdminService.ListDeadletters:output_type -> callboard.admin.v1.ListDeadlettersResponse
+	70, // 92: callboard.admin.v1.AdminService.GetDeadletter:output_type -> callboard.admin.v1.GetDeadletterResponse
+	72, // 93: callboard.admin.v1.AdminService.ReadDeadletter:output_type -> callboard.admin.v1.ReadDeadletterResponse
+	74, // 94: callboard.admin.v1.AdminService.RetryDeadletter:output_type -> callboard.admin.v1.RetryDeadletterResponse
+	76, // 95: callboard.admin.v1.AdminService.DropDeadletters:output_type -> callboard.admin.v1.DropDeadlettersResponse
+	70, // [70:96] is the sub-list for method output_type
+	44, // [44:70] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
