@@ -43,7 +43,7 @@ func sendAsSystem(ctx context.Context, o *sendOptions, texts *texts, out, notes 
 		sent, err := o.sendOnce(ctx, client, receiver, text)
 		switch {
 		case err == nil:
-			if err := o.printSent(out, receiver, sent); err != nil {
+			if err := o.printSent(out, receiver, &protocol.Sent{Id: sent.Id, Seq: sent.Seq, At: sent.AtMs}); err != nil {
 				return err
 			}
 		case !texts.lines:
@@ -80,19 +80,4 @@ func (o *sendOptions) sendOnce(ctx context.Context, client adminv1.AdminServiceC
 		}
 	}
 	return sent, err
-}
-
-func (o *sendOptions) printSent(out io.Writer, receiver protocol.UserID, sent *adminv1.SendResponse) error {
-	var err error
-	switch {
-	case o.json:
-		frame := protocol.AppendJSON(nil, &protocol.Sent{Id: sent.Id, Seq: sent.Seq, At: sent.AtMs})
-		_, err = out.Write(append(frame, '\n'))
-	case o.verbose:
-		_, err = fmt.Fprintf(out, "kept as message %d of %s\n", sent.Seq, receiver)
-	}
-	if err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	return nil
 }

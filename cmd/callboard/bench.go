@@ -162,7 +162,7 @@ type result interface {
 	Failure() error
 }
 
-// resultFormat is how a result is shown.
+// resultFormat is how a result is shown, or a message.
 type resultFormat struct {
 	format format
 	json   bool // the same as --output json
@@ -173,15 +173,21 @@ func (o *resultFormat) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.json, "json", false, "the same as --output json: an object on a line")
 }
 
+// chosen is the format that the flags say.
+func (o *resultFormat) chosen() format {
+	if o.json {
+		return asJSON
+	}
+	return o.format
+}
+
 // print shows one of perhaps many results: they may be appended to each other.
 func (o *resultFormat) print(out io.Writer, r result) error {
-	if o.json {
-		o.format = asJSON
-	}
-	if o.format == asTable {
+	chosen := o.chosen()
+	if chosen == asTable {
 		return r.WriteTable(out)
 	}
-	return o.format.write(out, true, plainJSON(r), nil)
+	return chosen.write(out, true, plainJSON(r), nil)
 }
 
 // conclude prints a result, if there is one, and returns what went wrong.

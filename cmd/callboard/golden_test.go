@@ -90,7 +90,7 @@ func TestJSONIsWhatScriptsRelyOn(t *testing.T) {
 	service, url, caller := serveWithAdmin(t, "--shards", "2", "--inbox-entries", "3")
 	listener := start(t, nil, "listen", "--as", "bob", "--device", "phone", "--url", url)
 	listener.stderr.has(t, `listening as bob\n`)
-	golden(t, "send", call(t, caller, "send", "--to", "bob", "--json", "hello"))
+	golden(t, "send", call(t, caller, "send", "--to", "bob", "-o", "json", "hello"))
 	listener.stdout.has(t, `hello\n`)
 	settles(t, caller, 1)
 

@@ -17,7 +17,7 @@ import (
 type listenOptions struct {
 	userOptions
 	device string
-	json   bool
+	shown  resultFormat
 }
 
 func newListen() *cobra.Command {
@@ -29,8 +29,8 @@ func newListen() *cobra.Command {
 
   sender: text
 
-Control characters in the text are written as escapes. With --json each line is
-a RECEIVE frame of the protocol.
+Control characters in the text are written as escapes. With -o json each line is
+a RECEIVE frame of the protocol, and with -o yaml each message is a document.
 
 The service remembers for each device of a user what it has: a message counts as
 received when its line is printed. --device names this one, so that the next
@@ -49,7 +49,7 @@ connection, or says not to come back, stderr says why, and so does the exit stat
 ('callboard help exit-codes').`,
 		Example: `  callboard listen --as 2
   callboard listen --as 2 --device phone
-  callboard listen --as 2 --json | jq -r .content`,
+  callboard listen --as 2 -o json | jq -r .content`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return listen(cmd.Context(), &o, cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -57,7 +57,7 @@ connection, or says not to come back, stderr says why, and so does the exit stat
 	}
 	o.flags(cmd)
 	cmd.Flags().StringVar(&o.device, "device", "", "name of the device whose messages are printed")
-	cmd.Flags().BoolVar(&o.json, "json", false, "print a JSON object for each message")
+	o.shown.flags(cmd)
 	return cmd
 }
 
@@ -92,8 +92,11 @@ func (o *listenOptions) print(ctx context.Context, c *client.Client, out, notes 
 		if err != nil {
 			return err
 		}
-		line = append(o.append(line[:0], m), '\n')
-		if _, err := out.Write(line); err != nil {
+		line, err = o.append(line[:0], m)
+		if err == nil {
+			_, err = out.Write(line)
+		}
+		if err != nil {
 			return fmt.Errorf("printing: %w", err)
 		}
 	}
@@ -101,11 +104,12 @@ func (o *listenOptions) print(ctx context.Context, c *client.Client, out, notes 
 }
 
 // append appends what is printed of a message.
-func (o *listenOptions) append(line []byte, m *client.Message) []byte {
-	if !o.json {
-		return append(line, string(m.Sender)+": "+printable(m.Content)...)
+func (o *listenOptions) append(line []byte, m *client.Message) ([]byte, error) {
+	chosen := o.shown.chosen()
+	if chosen == asTable {
+		return append(line, string(m.Sender)+": "+printable(m.Content)+"\n"...), nil
 	}
-	return protocol.AppendJSON(line, &protocol.Receive{
+	return chosen.appendFrame(line, &protocol.Receive{
 		Seq: m.Seq, Id: m.ID, Sender: string(m.Sender), Receiver: string(m.Receiver), Content: m.Content, At: m.At.UnixMilli(),
 	})
 }

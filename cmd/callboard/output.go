@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"callboard/protocol"
 )
 
 // format is how what a command found is shown: the value of --output.
@@ -102,11 +105,20 @@ func plainJSON(found any) func() ([]byte, error) {
 	return func() ([]byte, error) { return json.Marshal(found) }
 }
 
+// appendFrame appends a message as JSON, which is its frame in the protocol, or as YAML.
+func (f *format) appendFrame(b []byte, m protocol.Message) ([]byte, error) {
+	if *f != asYAML {
+		return append(protocol.AppendJSON(b, m), '\n'), nil
+	}
+	document, err := yamlOf(protocol.AppendJSON(nil, m))
+	return append(append(b, "---\n"...), document...), err
+}
+
 // yamlOf is JSON as YAML, its fields in the same order. JSON is YAML already: only the
 // style changes.
 func yamlOf(found []byte) ([]byte, error) {
 	var document yaml.Node
-	if err := yaml.Unmarshal(found, &document); err != nil {
+	if err := yaml.Unmarshal(spelled(found), &document); err != nil {
 		return nil, err
 	}
 	plain(&document)
@@ -115,6 +127,20 @@ func yamlOf(found []byte) ([]byte, error) {
 	encoder.SetIndent(2)
 	err := errors.Join(encoder.Encode(&document), encoder.Close())
 	return text.Bytes(), err
+}
+
+// spelled is JSON with escapes for what may stand in a text of JSON, and is refused or
+// taken for the end of a line in YAML. Others write what they like into messages.
+func spelled(found []byte) []byte {
+	var text bytes.Buffer
+	for _, r := range string(found) {
+		if r > '~' && r <= 0xffff && !unicode.IsPrint(r) {
+			fmt.Fprintf(&text, `\u%04x`, r)
+		} else {
+			text.WriteRune(r)
+		}
+	}
+	return text.Bytes()
 }
 
 // plain takes the style of JSON away. The tags stay: a string that looks like a number

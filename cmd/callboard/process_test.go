@@ -13,11 +13,14 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // patience is how long a process may take to do what a test waits for.
@@ -213,12 +216,41 @@ func TestReadmeSession(t *testing.T) {
 
 func TestListenPrintsFramesAsJSON(t *testing.T) {
 	_, url := serve(t)
-	listener := start(t, nil, "listen", "--as", "2", "--json", "--url", url)
+	for user, flags := range map[string][]string{"2": {"--json"}, "3": {"-o", "json"}, "4": {"--output=json"}} {
+		listener := start(t, nil, append([]string{"listen", "--as", user, "--url", url}, flags...)...)
+		listener.stderr.has(t, `listening as `+user+`\n`)
+
+		start(t, nil, "send", "--as", "1", "--to", user, "--url", url, "two\nlines").ends(0)
+
+		listener.stdout.has(t, `^\{"type":2,.*"sender":1,"receiver":`+user+`,"content":"two\\nlines".*\}\n$`)
+	}
+}
+
+// Nobody can write a text that YAML does not take, or that reads as another.
+func TestListenPrintsDocumentsAsYAML(t *testing.T) {
+	_, url := serve(t)
+	listener := start(t, nil, "listen", "--as", "2", "-o", "yaml", "--url", url)
 	listener.stderr.has(t, `listening as 2\n`)
-
-	start(t, nil, "send", "--as", "1", "--to", "2", "--url", url, "two\nlines").ends(0)
-
-	listener.stdout.has(t, `^\{"type":2,.*"sender":1,"receiver":2,"content":"two\\nlines".*\}\n$`)
+	texts := []string{"two\nlines", "\x01\x1b[2J\x7f\u0085\u2028\ufeff\ufffe", "no\n---\ntype: 4", "ü👩‍💻", "{a: 1}", ""}
+	for i, text := range texts {
+		start(t, nil, "send", "--as", "1", "--to", "2", "--url", url, text).ends(0)
+		listener.stdout.has(t, `(^|\n)seq: `+strconv.Itoa(i+1)+`\n(.*\n)*at: \d+\n$`)
+	}
+	documents := yaml.NewDecoder(strings.NewReader(listener.stdout.String()))
+	for i, text := range texts {
+		var got struct {
+			Type    int
+			Seq     int
+			Sender  int
+			Content string
+		}
+		if err := documents.Decode(&got); err != nil || got.Type != 2 || got.Seq != i+1 || got.Sender != 1 || got.Content != text {
+			t.Errorf("%q: %+v, %v", text, got, err)
+		}
+	}
+	if err := documents.Decode(new(any)); !errors.Is(err, io.EOF) {
+		t.Errorf("there is more: %v", err)
+	}
 }
 
 // A text cannot pass for a message of somebody else, or move the cursor.
@@ -267,6 +299,10 @@ func TestSendPrintsReceiptsWhenAsked(t *testing.T) {
 	start(t, nil, "send", "-v", "--as", "1", "--to", "2", "--url", url, "hello").stdout.has(t, `^kept as message 2 of 2\n$`)
 	start(t, strings.NewReader("a\nb\n"), "send", "--json", "--as", "1", "--to", "2", "--url", url).
 		stdout.has(t, `^\{"type":4,"id":"[^"]+","seq":3,"at":\d+\}\n\{"type":4,"id":"[^"]+","seq":4,"at":\d+\}\n$`)
+	start(t, nil, "send", "-o", "json", "--as", "1", "--to", "2", "--url", url, "hello").stdout.has(t, `^\{"type":4,"id":"[^"]+","seq":5,"at":\d+\}\n$`)
+	start(t, strings.NewReader("a\nb\n"), "send", "-o", "yaml", "--as", "1", "--to", "2", "--url", url).
+		stdout.has(t, `^---\ntype: 4\nid: \S+\nseq: 6\nat: \d+\n---\ntype: 4\nid: \S+\nseq: 7\nat: \d+\n$`)
+	start(t, nil, "send", "-o", "csv", "--as", "1", "--to", "2", "--url", url, "hello").complains(2, "table, json or yaml")
 }
 
 func TestSendNamesTheLinesThatWereRefused(t *testing.T) {

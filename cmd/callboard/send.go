@@ -20,7 +20,7 @@ type sendOptions struct {
 	caller  callerOptions // without --as
 	to      string
 	wait    time.Duration
-	json    bool
+	shown   resultFormat // of what is confirmed
 	verbose bool
 }
 
@@ -38,13 +38,17 @@ receiver's inbox, whether the receiver is connected or not. If the connection is
 lost it is made again, and what was not confirmed is sent again; the service
 keeps it once. --wait bounds how long a confirmation may take.
 
+Nothing is printed of what is confirmed, but with -v. With -o json each confirmation is
+a SENT frame of the protocol on a line of its own, with the message's place in the inbox,
+and with -o yaml a document.
+
 Any other exit status says that some messages were refused, each with a line on stderr
 if there are more than one, or that not all were confirmed; 'callboard help exit-codes'
 has the statuses. Messages that others send to the user --as meanwhile stay in that
 user's inbox.`,
 		Example: `  callboard send --to 2 "maintenance"
   callboard send --as 1 --to 2 "hello"
-  callboard send --as 1 --to 2 --json "hello"
+  callboard send --as 1 --to 2 -o json "hello"
   seq 1000 | callboard send --as 1 --to 2`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -65,7 +69,7 @@ user's inbox.`,
 	cmd.Flags().StringVar(&o.to, "to", "", "user id to send to")
 	_ = cmd.RegisterFlagCompletionFunc("to", o.caller.completeUser()) // it fails for a flag that there is not
 	cmd.Flags().DurationVar(&o.wait, "wait", 30*time.Second, "time that a confirmation may take; 0 for as long as it takes")
-	cmd.Flags().BoolVar(&o.json, "json", false, "print a JSON object for each message that is confirmed, with its place in the inbox")
+	o.shown.flags(cmd)
 	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "print a line for each message that is confirmed")
 	return cmd
 }
@@ -213,13 +217,20 @@ func (s *sending) answer(ctx context.Context, sending *client.Sending) (client.R
 }
 
 func (s *sending) print(receipt client.Receipt) error {
-	var err error
-	switch {
-	case s.options.json:
-		frame := protocol.AppendJSON(nil, &protocol.Sent{Id: receipt.ID, Seq: receipt.Seq, At: receipt.At.UnixMilli()})
-		_, err = s.out.Write(append(frame, '\n'))
-	case s.options.verbose:
-		_, err = fmt.Fprintf(s.out, "kept as message %d of %s\n", receipt.Seq, s.receiver)
+	return s.options.printSent(s.out, s.receiver, &protocol.Sent{Id: receipt.ID, Seq: receipt.Seq, At: receipt.At.UnixMilli()})
+}
+
+// printSent shows that a message is confirmed, if that is wanted.
+func (o *sendOptions) printSent(out io.Writer, receiver protocol.UserID, sent *protocol.Sent) (err error) {
+	var text []byte
+	switch chosen := o.shown.chosen(); {
+	case chosen != asTable:
+		text, err = chosen.appendFrame(nil, sent)
+	case o.verbose:
+		text = fmt.Appendf(nil, "kept as message %d of %s\n", sent.Seq, receiver)
+	}
+	if err == nil && len(text) > 0 {
+		_, err = out.Write(text)
 	}
 	if err != nil {
 		return fmt.Errorf("printing: %w", err)
