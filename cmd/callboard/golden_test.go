@@ -2,12 +2,14 @@ package main_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -22,7 +24,7 @@ var varies = map[string]bool{
 	"at_ms": true, "since_ms": true, "seen_ms": true, "started_ms": true, "oldest_ms": true, "over_ms": true, "remote": true, "version": true,
 	"heap_bytes": true, "goroutines": true, "disk_bytes": true, "bytes": true, "id": true, "at": true, "epoch": true, "before": true,
 	"queued": true, "messages": true, "path": true, "files": true, "took_ms": true,
-	"longest_ms": true, "in_message_ms": true,
+	"longest_ms": true, "in_message_ms": true, "at_us": true,
 }
 
 // normal replaces what varies by its kind.
@@ -142,6 +144,46 @@ func TestJSONIsWhatScriptsRelyOn(t *testing.T) {
 	golden(t, "inbox-show", call(t, nil, "inbox", "show", "bob", "--data", data, "-o", "json"))
 	golden(t, "inbox-verify", call(t, nil, "inbox", "verify", "--data", data, "-o", "json"))
 	golden(t, "inbox-renew", call(t, nil, "inbox", "renew", "--data", data, "-o", "json"))
+}
+
+// What scripts get while they follow a service: who comes and goes, and one message.
+func TestNewsInJSONIsWhatScriptsRelyOn(t *testing.T) {
+	service, url, caller := serveWithAdmin(t, "--shards", "2")
+	watch := start(t, nil, append([]string{"watch", "--kind", "session_opened,session_closed", "-o", "json"}, caller...)...)
+	watching(t, watch, url)
+	trace := start(t, nil, append([]string{"user", "trace", "bob", "--contents", "-o", "json"}, caller...)...)
+	service.stderr.has(t, `AdminService/Trace .*result=begun`)
+	listener := start(t, nil, "listen", "--as", "bob", "--device", "phone", "--url", url)
+	listener.stderr.has(t, `listening as bob\n`)
+
+	start(t, nil, "send", "--as", "alice", "--to", "bob", "--url", url, "hello").ends(0)
+	trace.stdout.has(t, `"kind":"acknowledged"`)
+	trace.stdout.has(t, `"kind":"answered"`)
+	listener.signal(os.Interrupt)
+	listener.ends(0)
+	watch.stdout.has(t, `"kind":"session_closed","user":"bob"`)
+
+	for _, p := range []*process{watch, trace} {
+		p.signal(os.Interrupt)
+		p.ends(0)
+	}
+	numbers := regexp.MustCompile(`"session":"[1-9]\d*"`) // by how many were there before
+	masked := func(p *process) string { return numbers.ReplaceAllString(p.stdout.String(), `"session":"<digits>"`) }
+	events := slices.DeleteFunc(slices.Collect(strings.Lines(masked(watch))), func(line string) bool { return !strings.Contains(line, `"user":"bob"`) })
+	golden(t, "watch", strings.Join(events, ""))
+	// The answer to the sender and the way to the receiver go on beside each other.
+	hops := slices.SortedFunc(strings.Lines(masked(trace)), func(a, b string) int { return cmp.Compare(kindOf(t, a), kindOf(t, b)) })
+	golden(t, "user-trace", strings.Join(hops, ""))
+}
+
+// kindOf is the kind of a hop.
+func kindOf(t *testing.T, line string) string {
+	t.Helper()
+	var news struct{ Hop struct{ Kind string } }
+	if err := json.Unmarshal([]byte(line), &news); err != nil {
+		t.Fatalf("%q: %v", line, err)
+	}
+	return news.Hop.Kind
 }
 
 // settingOf leaves one setting of all: which there are may change.
