@@ -85,8 +85,8 @@ var codes = [...]CodeRow{
 	},
 	{
 		Code:    CodeInvalidUserID,
-		Meaning: "A user id is empty, too long, or has a character that ids do not use.",
-		Action:  "Give an id of 1 to 64 letters, digits and . _ - : @ +",
+		Meaning: "A user id is empty, too long, or has a character that ids do not use; or a client connects as `system`.",
+		Action:  "Give an id of 1 to 64 letters, digits and . _ - : @ +, and not `system` to connect as.",
 	},
 	{
 		Code:    CodeSenderMismatch,

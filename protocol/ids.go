@@ -20,6 +20,19 @@ func ParseUserID(s string) (UserID, error) {
 	return UserID(s), nil
 }
 
+// System is the sender of messages that no user has sent: the service's own and its
+// operators'. Nobody connects as it, so nobody can pass for it. It is a receiver like any
+// other, whose inbox only operators read.
+const System UserID = "system"
+
+// ParseClientID accepts the id that a client connects as: what ParseUserID does, but for System.
+func ParseClientID(s string) (UserID, error) {
+	if s == string(System) {
+		return "", errors.New("user id: system is the sender of the service's own messages, and nobody connects as it; take another id")
+	}
+	return ParseUserID(s)
+}
+
 // Numeric reports whether the id is the decimal form of a uint64, without
 // leading zeros. Such an id travels as a number in JSON, as it did in the seed.
 func (id UserID) Numeric() bool { return isUint64(string(id)) }

@@ -27,6 +27,23 @@ func TestUserIDsAreShortAndPlain(t *testing.T) {
 	}
 }
 
+func TestSystemIsAUserIDThatNobodyConnectsAs(t *testing.T) {
+	if got, err := ParseUserID("system"); err != nil || got != System {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := ParseClientID("system"); err == nil || got != "" || !strings.Contains(err.Error(), "system is") {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, id := range []string{"System", "systems", "sys", "1"} {
+		if got, err := ParseClientID(id); err != nil || string(got) != id {
+			t.Errorf("%q: %q, %v", id, got, err)
+		}
+	}
+	if got, err := ParseClientID("a b"); err == nil || got != "" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 func TestNumericUserIDsAreCanonicalUint64s(t *testing.T) {
 	for id, want := range map[UserID]bool{
 		"0": true, "7": true, "10": true, "18446744073709551615": true,

@@ -254,6 +254,28 @@ func TestTokenInTheURLCountsOnlyWhereItIsAllowed(t *testing.T) {
 	}
 }
 
+func TestTokenForSystemDoesNotHold(t *testing.T) {
+	ed := identitytest.Ed(t, "")
+	s, _ := guarded(t, fromFile(t, identitytest.Set(t, ed)), Config{}, actors.Config{})
+	token := ed.Token(t, identitytest.Claims("system"))
+	for _, way := range []string{"header", "header " + protocol.SubprotocolJSON, "header " + protocol.SubprotocolProto, "subprotocol " + protocol.SubprotocolJSON} {
+		if got := s.attempt(way, "/ws", token); got != "Unauthorized: unauthorized" {
+			t.Errorf("%s: %s", way, got)
+		}
+		if got := s.attempt(way, "/ws/system", token); got != "Bad Request: invalid_user_id" {
+			t.Errorf("%s, with a path: %s", way, got)
+		}
+	}
+	for _, subprotocol := range []string{protocol.SubprotocolJSON, protocol.SubprotocolProto} {
+		if got := s.attempt("connect "+subprotocol, "/ws", token); got != "4006 unauthorized: unauthorized" {
+			t.Errorf("in CONNECT, %s: %s", subprotocol, got)
+		}
+	}
+	if s.sessions() != 0 {
+		t.Error("there is a session")
+	}
+}
+
 func TestSeveralTokensAreNone(t *testing.T) {
 	ed := identitytest.Ed(t, "")
 	s, _ := guarded(t, fromFile(t, identitytest.Set(t, ed)), Config{TokenInQuery: true}, actors.Config{})

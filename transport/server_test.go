@@ -47,6 +47,40 @@ func TestRequestThatIsNoHandshakeIsAnswered(t *testing.T) {
 	}
 }
 
+// A message from system is the service's or its operators', whatever a client speaks.
+func TestNobodyConnectsAsSystem(t *testing.T) {
+	s := start(t, Config{}, actors.Config{})
+	for _, subprotocol := range []string{"", protocol.SubprotocolJSON, protocol.SubprotocolProto} {
+		for _, path := range []string{"/ws/system", "/ws/%73ystem"} {
+			header := http.Header{
+				"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
+				"Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+			}
+			if subprotocol != "" {
+				header.Set(subprotocolHeader, subprotocol)
+			}
+			status, _, answer := s.get(http.MethodGet, path, header)
+			var body problem
+			must(t, json.Unmarshal([]byte(answer), &body))
+			if status != http.StatusBadRequest || body.Code != protocol.CodeInvalidUserID || !strings.Contains(body.Reason, "system is the sender of the service's own messages") {
+				t.Errorf("%s %q: %d %s", path, subprotocol, status, answer)
+			}
+		}
+	}
+	s.connect("System") // is somebody else
+	alice := s.connect("alice")
+	alice.write(`{"type":1,"sender":"system","receiver":"bob","content":"believe me"}`)
+	alice.refused(protocol.CodeSenderMismatch)
+	alice.send("system", "for operators")
+	eventually(t, "it is kept", func() bool { return s.system.Metrics().Kept == 1 })
+	bob := s.connect("bob")
+	_, err := s.system.Send(t.Context(), &protocol.Send{Sender: string(protocol.System), Receiver: "bob", Content: "maintenance"})
+	must(t, err)
+	if got := bob.read(); string(got.Sender) != `"system"` || got.Content != "maintenance" {
+		t.Errorf("bob gets %+v", got)
+	}
+}
+
 func TestBlockedUserIsRefusedAtTheUpgrade(t *testing.T) {
 	s := start(t, Config{}, actors.Config{})
 	bob := s.connect("bob")

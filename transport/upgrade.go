@@ -64,7 +64,7 @@ func (s *Server) pathUser(r *http.Request) (protocol.UserID, error) {
 	if r.PathValue("id") == "" && s.config.Identity != nil {
 		return "", nil
 	}
-	return protocol.ParseUserID(r.PathValue("id"))
+	return protocol.ParseClientID(r.PathValue("id"))
 }
 
 // receive connects a visitor, if there is room.

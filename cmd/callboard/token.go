@@ -60,7 +60,7 @@ to the service: hand it over like a password.`,
 		Example: `  callboard token new --user 42 --ttl 1h`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			user, err := parseUser("--user", o.user)
+			user, err := parseClient("--user", o.user)
 			if err != nil {
 				return err
 			}

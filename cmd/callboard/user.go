@@ -36,7 +36,7 @@ func (o *userOptions) flags(cmd *cobra.Command) {
 // dial connects to the service. Once that has been possible, the client connects
 // again by itself.
 func (o *userOptions) dial(ctx context.Context, config client.Config) (*client.Client, error) {
-	user, err := parseUser("--as", o.as)
+	user, err := parseClient("--as", o.as)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +96,14 @@ func (o *userOptions) watch(ctx context.Context, c *client.Client, notes io.Writ
 			_, _ = fmt.Fprintf(notes, "connection lost: %s; connecting again\n", printable(s.Err.Error()))
 		}
 	}
+}
+
+// parseClient reads the user id that a flag has, for somebody who connects as it.
+func parseClient(flag, value string) (protocol.UserID, error) {
+	if _, err := protocol.ParseClientID(value); value == string(protocol.System) {
+		return "", misused("%s %q: %w", flag, value, err)
+	}
+	return parseUser(flag, value)
 }
 
 // parseUser reads the user id that a flag has.

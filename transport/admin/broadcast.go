@@ -83,7 +83,7 @@ func (s *Server) newBroadcast(ctx context.Context, request *adminv1.BroadcastReq
 		return nil, invalid("users", fmt.Sprintf("%d are too many", len(request.Users)),
 			fmt.Sprintf("give at most %d at once, and the others in further calls with the same id", maxBroadcastUsers))
 	}
-	longest := string(System)
+	longest := string(protocol.System)
 	for i, id := range request.Users {
 		if _, err := parseUser(fmt.Sprintf("users[%d]", i), id); err != nil {
 			return nil, err
@@ -94,7 +94,7 @@ func (s *Server) newBroadcast(ctx context.Context, request *adminv1.BroadcastReq
 	}
 	b := &broadcast{server: s, request: request}
 	b.message.Content, b.message.Receiver = request.Content, longest
-	b.message.Sender, b.message.Id = cmp.Or(request.Sender, string(System)), cmp.Or(request.Id, rand.Text())
+	b.message.Sender, b.message.Id = cmp.Or(request.Sender, string(protocol.System)), cmp.Or(request.Id, rand.Text())
 	if err := actors.CheckSend(&b.message); err != nil {
 		return nil, refused(err)
 	}

@@ -11,14 +11,11 @@ import (
 	"callboard/transport/admin/adminv1"
 )
 
-// System is the sender of messages that no user has sent.
-const System protocol.UserID = "system"
-
 // Send implements adminv1.AdminServiceHandler.
 func (s *Server) Send(ctx context.Context, request *adminv1.SendRequest) (*adminv1.SendResponse, error) {
 	sent, err := s.system.Send(ctx, &protocol.Send{
 		Receiver: request.Receiver, Content: request.Content,
-		Sender: cmp.Or(request.Sender, string(System)),
+		Sender: cmp.Or(request.Sender, string(protocol.System)),
 		Id:     cmp.Or(request.Id, rand.Text()), // with an id it is answered with its place
 
 		Traceparent: traceparentOf(ctx),

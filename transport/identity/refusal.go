@@ -42,6 +42,7 @@ var (
 	errCritical  = unauthorized("the token has a critical header that this service does not know")
 	errKey       = unauthorized("the token names a key that its issuer does not have")
 	errSubject   = unauthorized("the token's subject is no user id: 1 to 64 letters, digits and . _ - : @ +")
+	errSystem    = unauthorized("the token's subject is system, the sender of the service's own messages, and nobody connects as it")
 	errExpired   = &RefusedError{Code: protocol.CodeTokenExpired, Reason: "the token has expired; connect with a new one"}
 )
 

@@ -159,8 +159,11 @@ func (v *Verifier) check(token string) (Identity, *issuer, error) {
 	if _, critical := parsed.Header["crit"]; critical { // RFC 7515, 4.1.11: whoever does not know it refuses
 		return Identity{}, nil, errCritical
 	}
-	user, err := protocol.ParseUserID(claims.Subject)
-	if err != nil {
+	user, err := protocol.ParseClientID(claims.Subject)
+	switch {
+	case claims.Subject == string(protocol.System):
+		return Identity{}, nil, errSystem
+	case err != nil:
 		return Identity{}, nil, errSubject
 	}
 	id := Identity{User: user, Expires: claims.ExpiresAt.Time, Token: NewTokenID(claims.ID)}
