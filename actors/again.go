@@ -18,7 +18,7 @@ const triesOnTheSpot = 2
 func mustBeDone(message any) bool {
 	switch message.(type) {
 	case *prepared, *turned, *shardSettled, *nextStep, *weigh, *ShardInfo: // to the registry
-	case *open, *sessionEnded, *beat, *drain, *drainNext: // to the gateway
+	case *open, *sessionEnded, *beat, *drain, *drainNext, *lendMeter: // to the gateway
 	case *sweepBlocks: // to the doorkeeper
 	case *prepare, *prepareMore, *turn, *settle, *claim, *absent, *handover, *remember, *inherit: // to a shard, as those that follow
 	case *quiet, *leave, *stay, *sweep, *fenced, *unpark, *detach, *ack, *sessionClosed, *wasSetAside, *forgetCrashes, *wrappedUp:

@@ -122,9 +122,10 @@ func (g *gateway) ended(msg *sessionEnded) {
 	}
 }
 
-// lendMeter lends none to a session that has ended: nobody would give it back.
+// lendMeter lends none to a session that has ended: nobody would give it back. It lends one once, though
+// it may be tried again (again.go).
 func (g *gateway) lendMeter(msg *lendMeter) {
-	if g.order.Has(&session{number: sessionNumber(msg.link.pid)}) {
+	if msg.link.meter.Load() == nil && g.order.Has(&session{number: sessionNumber(msg.link.pid)}) {
 		g.meters.lend(msg.link)
 	}
 }

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -270,6 +271,39 @@ func TestSessionTooManyIsToldWhenToComeBack(t *testing.T) {
 		third := w.v1("alice", &protocol.Connect{})
 		if got := third.welcome().Limits.Sessions; got != 2 {
 			t.Errorf("told that it may have %d sessions", got)
+		}
+	})
+}
+
+// The reader of a session waits for its meter, so the gateway must not lose the question.
+func TestReaderIsLentItsMeterThoughTheGatewayFails(t *testing.T) {
+	for _, times := range []int64{1, triesOnTheSpot + 1, 3*triesOnTheSpot + 5} {
+		t.Run(fmt.Sprint(times), func(t *testing.T) {
+			inBubble(t, Config{Rates: Rates{User: Rate{time.Second, 2}, MaxRefusals: 1000}}, func(w *world) {
+				alice := w.v1("alice", &protocol.Connect{})
+				failed := w.failFirst("gateway", reflect.TypeFor[*lendMeter](), times)
+				stop := alice.floods("bob", 3)
+				time.Sleep(10 * time.Second)
+				if n := len(alice.confirmed()); n != 2 || failed.Load() != times {
+					t.Errorf("%d messages passed, want the burst of 2; the gateway failed %d times", n, failed.Load())
+				}
+				alice.hangUp()
+				synctest.Wait()
+				stop()
+			})
+		})
+	}
+}
+
+// A question that is tried again when it has been answered borrows no meter twice: it would never be given back.
+func TestMeterIsLentOnce(t *testing.T) {
+	inBubble(t, Config{Rates: Rates{User: Rate{time.Second, 2}}}, func(w *world) {
+		alice := w.v1("alice", &protocol.Connect{})
+		alice.sendID("bob", "hello", "1")
+		w.system.root.Send(w.system.gateway, &lendMeter{alice.link})
+		synctest.Wait()
+		if n := alice.link.meter.Load().links; n != 1 {
+			t.Errorf("one session has the meter %d times", n)
 		}
 	})
 }
