@@ -17,7 +17,7 @@ const triesOnTheSpot = 2
 // mustBeDone is whether a message is one that nobody sends again.
 func mustBeDone(message any) bool {
 	switch message.(type) {
-	case *prepared, *turned, *shardSettled, *nextStep, *weigh, *ShardInfo: // to the registry
+	case *prepared, *turned, *shardSettled, *nextStep, *weigh, *ShardInfo, *Error: // to the registry
 	case *open, *sessionEnded, *beat, *drain, *drainNext, *lendMeter: // to the gateway
 	case *sweepBlocks: // to the doorkeeper
 	case *prepare, *prepareMore, *turn, *settle, *claim, *absent, *handover, *remember, *inherit: // to a shard, as those that follow

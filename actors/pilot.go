@@ -141,9 +141,12 @@ func (r *registry) unweighed() {
 	}
 }
 
-// weighed is a shard's answer.
+// weighed is a shard's answer. One that is tried again (again.go) may have been the last.
 func (r *registry) weighed(ctx actor.Context, info *ShardInfo) {
 	w := r.weighing
+	if w == nil {
+		return
+	}
 	w.users += info.Users
 	w.waiting += info.Waiting
 	if w.waits--; w.waits > 0 {

@@ -1,9 +1,12 @@
 package actors
 
 import (
+	"fmt"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -136,6 +139,54 @@ func TestPilotLooksAgainWhenAShardCouldNotAnswer(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		if got := w.system.Scaling(); got.To != 32 || got.Phase != Settled {
 			t.Errorf("16 processors have %+v", got)
+		}
+	})
+}
+
+// The registry may fail over an answer, of either kind, and goes on looking.
+func TestPilotGoesOnThoughTheRegistryFailsOverAnAnswer(t *testing.T) {
+	for _, answer := range []any{&ShardInfo{}, &Error{}} {
+		for _, times := range []int64{1, triesOnTheSpot + 1, 3*triesOnTheSpot + 5} {
+			t.Run(fmt.Sprintf("%T %d", answer, times), func(t *testing.T) {
+				var cores atomic.Int32
+				cores.Store(2)
+				config := Config{Shards: 4, AutoScale: true, PingInterval: time.Hour, hooks: hooks{cores: func() int { return int(cores.Load()) }}}
+				onDisk(t, config, func(w *world) {
+					var asked, failed atomic.Int64
+					w.on(func(actor string, message any) {
+						if _, ok := message.(*describeShard); ok && actor == "shard/2" && asked.Add(1) == 1 {
+							panic("by order")
+						}
+						if actor == "registry" && reflect.TypeOf(message) == reflect.TypeOf(answer) && failed.Add(1) <= times {
+							panic("by order")
+						}
+					})
+					time.Sleep(time.Minute)
+					if failed.Load() <= times {
+						t.Fatalf("the registry came to a %T %d times", answer, failed.Load())
+					}
+					cores.Store(16)
+					time.Sleep(10 * time.Minute)
+					if got := w.system.Scaling(); got.To != 32 || got.Phase != Settled {
+						t.Errorf("16 processors have %+v", got)
+					}
+					if n := w.tree().Survived; n != uint64(times)+1 {
+						t.Errorf("%d panics survived, want %d", n, times+1)
+					}
+				})
+			})
+		}
+	}
+}
+
+// An answer that comes once more, because the registry failed after it had counted it, harms nobody.
+func TestAnswerThatComesAfterTheLookIsLeftAside(t *testing.T) {
+	onDisk(t, Config{}, func(w *world) {
+		w.system.root.Send(w.system.registry, &ShardInfo{})
+		w.system.root.Send(w.system.registry, &Error{})
+		synctest.Wait()
+		if n := w.tree().Survived; n != 0 {
+			t.Errorf("the registry failed %d times", n)
 		}
 	})
 }
