@@ -149,6 +149,7 @@ func (u *user) deliver(entries []*keep) {
 			if a.sent+1 == k.message.Seq && a.room() {
 				at = &k.message
 				u.pass(a, at)
+				at = nil // what fails from here on is not this message's fault
 				handed = true
 				u.sample(a)
 			} else {
@@ -213,6 +214,7 @@ func (u *user) pump(a *attachment, due bool) {
 		if m := u.tail.after(a.sent); m != nil {
 			at = m
 			u.pass(a, m)
+			at = nil
 			continue
 		}
 		// A read for each message that arrives would cost more than the message, so one
@@ -252,6 +254,7 @@ func (u *user) replay(a *attachment, at **protocol.Receive) bool {
 		*at = e.Message
 		u.pass(a, e.Message)
 	}
+	*at = nil
 	return true
 }
 

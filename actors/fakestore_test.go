@@ -21,11 +21,12 @@ type fakeStore struct {
 	held    chan struct{} // Commit waits until it is closed
 	batches []int         // number of appends in each commit that was made
 	reads   int
-	takes   time.Duration // the next Commit
-	applies bool          // a Commit that fails has been applied all the same
-	panics  int           // so many Commits panic
-	tries   int           // calls of Commit
-	hidden  bool          // Read fails, and Open and Find do not
+	takes   time.Duration                            // the next Commit
+	applies bool                                     // a Commit that fails has been applied all the same
+	panics  int                                      // so many Commits panic
+	tries   int                                      // calls of Commit
+	hidden  bool                                     // Read fails, and Open and Find do not
+	reading func(user protocol.UserID, after uint64) // called by Read; may panic
 	blocks  map[protocol.UserID]*inbox.Block
 	dead    map[uint64]*inbox.Deadletter
 	gaps    int // appends that did not follow the one before
@@ -83,6 +84,9 @@ func (s *fakeStore) Read(user protocol.UserID, after uint64, maxEntries, maxByte
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads++
+	if s.reading != nil {
+		s.reading(user, after)
+	}
 	if s.unread != nil {
 		return nil, s.unread
 	}
@@ -290,6 +294,13 @@ func (s *fakeStore) hides(entries bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hidden = entries
+}
+
+// onRead has f called by each Read; it may panic.
+func (s *fakeStore) onRead(f func(user protocol.UserID, after uint64)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reading = f
 }
 
 // hold has commits wait from now on, until release.

@@ -25,7 +25,7 @@ func (u *undelivered) String() string {
 	return fmt.Sprintf("message %d could not be delivered: %v", u.message.Seq, u.reason)
 }
 
-// blame names the message at which a delivery was when it failed. Call it deferred.
+// blame names the message at which a delivery was when it failed; nil: it was between two. Call it deferred.
 func blame(at **protocol.Receive) {
 	if *at == nil {
 		return

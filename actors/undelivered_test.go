@@ -92,6 +92,54 @@ func TestMessageThatCannotBeDeliveredIsPassedOverAndKeptAside(t *testing.T) {
 	}
 }
 
+// What fails when a message has been delivered is not its fault, or an innocent message would be passed over.
+func TestMessageThatWasDeliveredIsNotBlamed(t *testing.T) {
+	for name, scenario := range map[string]func(w *world, alice *peer){
+		"to a session, and another reads": func(w *world, alice *peer) {
+			w.store.hides(true)
+			alice.send("bob", "1")
+			synctest.Wait()
+			w.device("bob", "phone") // and cannot be read to
+			w.tryV1("bob", &protocol.Connect{Device: "tablet", Cursor: new(uint64(1))})
+			synctest.Wait()
+			w.store.hides(false)
+			w.store.onRead(failing("bob", 0))
+			alice.send("bob", "2") // to the tablet at once
+		},
+		"and a second read is needed": func(w *world, alice *peer) {
+			for _, content := range []string{"1", "2", "3"} {
+				alice.send("bob", content)
+			}
+			synctest.Wait()
+			w.system.passOver(spot{"bob", 2})
+			w.store.onRead(failing("bob", 2))
+			w.tryV1("bob", &protocol.Connect{Device: "phone", Window: 2})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, Config{}, func(w *world) {
+				watch := w.watch(EventFilter{})
+				scenario(w, w.device("alice", "phone"))
+				time.Sleep(2 * time.Second)
+				if failed := w.one(watch, UserFailed); failed.Reason != "crash of the store" {
+					t.Errorf("to blame is %q", failed.Reason)
+				}
+			})
+		})
+	}
+}
+
+// failing panics once, when a user's inbox is read behind a number.
+func failing(user protocol.UserID, after uint64) func(protocol.UserID, uint64) {
+	failed := false
+	return func(of protocol.UserID, behind uint64) {
+		if of == user && behind == after && !failed {
+			failed = true
+			panic("crash of the store")
+		}
+	}
+}
+
 // One failure at delivery is an accident: the message comes all the same.
 func TestMessageThatFailedOnceAtDeliveryIsDelivered(t *testing.T) {
 	onDisk(t, Config{}, func(w *world) {
