@@ -48,7 +48,7 @@ func (s *shard) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, ch
 	}
 	by.StopChildren(child)
 
-	if poison { // the coroner answers
+	if _, kept := failure.reason.(*undelivered); poison && !kept { // the coroner answers for the message at hand
 		return
 	}
 	msg, waits := restore(message)

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -90,6 +91,47 @@ func TestMessageThatCannotBeDeliveredIsPassedOverAndKeptAside(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The message in hand when another, which is kept, turns out to be to blame is not that one: its sender is told.
+func TestSendInHandIsAnsweredWhenAnotherMessageIsToBlame(t *testing.T) {
+	store := newFakeStore()
+	bubble(t, Config{Store: fakeMemory{store}, MaxInFlight: 2 * maxFresh}, store, func(w *world) {
+		alice := w.device("alice", "phone")
+		fail := true
+		w.onDelivery(func(to protocol.UserID, m *protocol.Receive) {
+			if to == "bob" && m.Content == "fatal" && fail {
+				fail = false
+				panic("crash at delivery")
+			}
+		})
+		w.device("bob", "phone")
+		alice.sendID("bob", "fatal", "fatal") // fails once, and is delivered
+		synctest.Wait()
+		w.store.hides(true)
+		w.device("bob", "tablet") // is behind
+		synctest.Wait()
+		w.store.hides(false)
+		fail = true
+
+		open := w.holdOn("bob", "gate")
+		alice.sendID("bob", "gate", "gate")
+		for i := range maxFresh {
+			alice.sendID("bob", "hello", fmt.Sprint(i)) // the last of them has the others delivered
+		}
+		synctest.Wait()
+		open()
+		synctest.Wait()
+		if got := len(w.letters(10)); got != 1 {
+			t.Fatalf("%d are set aside, want the fatal one", got)
+		}
+		if got := alice.refused(); len(got) != 1 || got[fmt.Sprint(maxFresh-1)] != protocol.CodeInternal || len(alice.confirmed()) != maxFresh+1 {
+			t.Errorf("%d are kept, refused are %v", len(alice.confirmed()), got)
+		}
+		if got := alice.link.credits.Load(); got != 2*maxFresh {
+			t.Errorf("alice has %d credits of %d", got, 2*maxFresh)
+		}
+	})
 }
 
 // What fails when a message has been delivered is not its fault, or an innocent message would be passed over.
