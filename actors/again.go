@@ -16,10 +16,12 @@ const triesOnTheSpot = 2
 
 // mustBeDone is whether a message is one that nobody sends again.
 func mustBeDone(message any) bool {
-	switch message.(type) {
+	switch msg := message.(type) {
 	case *prepared, *turned, *shardSettled, *nextStep, *weigh, *ShardInfo, *Error: // to the registry
 	case *open, *sessionEnded, *beat, *drain, *drainNext, *lendMeter: // to the gateway
 	case *sweepBlocks: // to the doorkeeper
+	case *setAside: // to the coroner
+		return msg.kept // else its sender sends it again
 	case *prepare, *prepareMore, *turn, *settle, *claim, *absent, *handover, *remember, *inherit: // to a shard, as those that follow
 	case *quiet, *leave, *stay, *sweep, *fenced, *unpark, *detach, *ack, *sessionClosed, *wasSetAside, *forgetCrashes, *wrappedUp:
 	case *attach, *overdue, *end:

@@ -99,7 +99,8 @@ func (c *coroner) setAside(ctx actor.Context, msg *setAside) {
 		drop := c.place(letter)
 		if err := c.store.SetAside(letter, drop...); err != nil {
 			c.system.storeTrouble("message not set aside", letter.Receiver, err)
-			if msg.kept {
+			if msg.kept { // it is passed over already, and nobody would ask again
+				c.system.putOff(ctx)
 				return
 			}
 			c.system.refuse(ctx, ctx.Sender(), msg.send, storageError(err))

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -200,6 +201,49 @@ func TestMessageThatFailedOnceAtDeliveryIsDelivered(t *testing.T) {
 			t.Errorf("bob got %q, and %d are set aside", got, len(w.letters(10)))
 		}
 	})
+}
+
+// What is passed over is set aside in the end, though the store or the coroner fails meanwhile: devices were told that it is.
+func TestWhatIsPassedOverIsSetAsideThoughThatFails(t *testing.T) {
+	const panics = 3*triesOnTheSpot + 5
+	for name, fails := range map[string]func(w *world) (mend func()){
+		"store": func(w *world) func() {
+			w.store.breaks(errDisk)
+			return func() { w.store.breaks(nil) }
+		},
+		"coroner": func(w *world) func() {
+			failed := w.failFirst("coroner", reflect.TypeFor[*setAside](), panics)
+			return func() {
+				if n := failed.Load(); n != panics {
+					w.Errorf("the coroner failed %d times, want %d", n, panics)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, Config{}, func(w *world) {
+				alice := w.device("alice", "phone")
+				alice.send("bob", "fatal")
+				synctest.Wait()
+				w.failDelivery("bob", "fatal")
+				mend := fails(w)
+				watch := w.watch(EventFilter{})
+				bob := w.device("bob", "phone")
+				time.Sleep(time.Minute)
+				if gaps := bob.hints(protocol.CodeGap); len(gaps) != 1 {
+					t.Fatalf("bob was told of %v", gaps)
+				}
+				mend()
+				time.Sleep(time.Minute)
+				if letters := w.letters(10); len(letters) != 1 || letters[0].Size != len("fatal") {
+					t.Errorf("set aside: %+v", letters)
+				}
+				if n := len(w.eventsOf(watch, MessagePoisoned)); n != 1 || w.tree().Poisoned != 1 {
+					t.Errorf("told %d times, counted %d", n, w.tree().Poisoned)
+				}
+			})
+		})
+	}
 }
 
 // There is a bound on what is passed over; beyond it a user is parked, as for any failure.
