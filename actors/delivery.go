@@ -260,7 +260,7 @@ func (u *user) replay(a *attachment, at **protocol.Receive) bool {
 
 // pass sends a message to a session, or tells it of the gap if the message is not to be tried.
 func (u *user) pass(a *attachment, m *protocol.Receive) {
-	if u.system.skipped.Load() != nil && u.skip(a, m) {
+	if skipped := u.system.skipped.Load(); skipped != nil && u.skip(*skipped, a, m) {
 		return
 	}
 	if u.system.config.hooks.deliver != nil {

@@ -154,10 +154,14 @@ func (u *user) lookForFloor() {
 	next, err := u.system.config.Store.Read(u.id, u.floor, 1, 1)
 	switch {
 	case err != nil:
+		return
 	case len(next) > 0:
 		u.floor = next[0].Message.Seq - 1
 	default:
 		u.floor = max(u.floor, u.head)
+	}
+	if u.system.skipped.Load() != nil {
+		u.system.passed(u.id, u.floor)
 	}
 }
 

@@ -45,7 +45,7 @@ type spot struct {
 	seq  uint64
 }
 
-// maxSkipped is how many messages of a node are passed over. With so many, the users of further
+// maxSkipped is how many messages of a node are passed over, but for those that are gone from their inboxes. With so many, the users of further
 // ones are parked, as those who fail over anything else.
 const maxSkipped = 1024
 
@@ -55,9 +55,9 @@ const (
 	goneByPoison  = "cannot be delivered: the service fails on them, and has set them aside; tell its operator"
 )
 
-// skip passes over a message, if it is one of those.
-func (u *user) skip(a *attachment, m *protocol.Receive) bool {
-	if _, skipped := (*u.system.skipped.Load())[spot{u.id, m.Seq}]; !skipped {
+// skip passes over a message, if it is one of those that are not delivered.
+func (u *user) skip(those map[spot]struct{}, a *attachment, m *protocol.Receive) bool {
+	if _, skipped := those[spot{u.id, m.Seq}]; !skipped {
 		return false
 	}
 	u.root().Send(a.session, &gapped{protocol.Gap{First: m.Seq, Last: m.Seq}, goneByPoison})
@@ -82,6 +82,36 @@ func (s *System) passOver(at spot) bool {
 		next[at] = struct{}{}
 		if s.skipped.CompareAndSwap(old, &next) {
 			return true
+		}
+	}
+}
+
+// passed forgets which messages of a user were passed over, up to a number: they are gone from the inbox.
+func (s *System) passed(user protocol.UserID, upTo uint64) {
+	for {
+		old := s.skipped.Load()
+		if old == nil {
+			return
+		}
+		var next map[spot]struct{}
+		for at := range *old {
+			if at.user != user || at.seq > upTo {
+				continue
+			}
+			if next == nil {
+				next = maps.Clone(*old)
+			}
+			delete(next, at)
+		}
+		if next == nil {
+			return
+		}
+		replaced := &next
+		if len(next) == 0 {
+			replaced = nil
+		}
+		if s.skipped.CompareAndSwap(old, replaced) {
+			return
 		}
 	}
 }

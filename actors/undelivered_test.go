@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -240,6 +241,46 @@ func TestWhatIsPassedOverIsSetAsideThoughThatFails(t *testing.T) {
 				}
 				if n := len(w.eventsOf(watch, MessagePoisoned)); n != 1 || w.tree().Poisoned != 1 {
 					t.Errorf("told %d times, counted %d", n, w.tree().Poisoned)
+				}
+			})
+		})
+	}
+}
+
+// What is gone from the inbox needs not be passed over any more, and makes room for others.
+func TestWhatIsGoneIsNotPassedOverAnyMore(t *testing.T) {
+	for name, takes := range map[string]func(w *world, upTo uint64){
+		"trim": func(w *world, upTo uint64) {
+			if _, err := w.trim("bob", upTo, true); err != nil {
+				w.Fatal(err)
+			}
+		},
+		"retention": func(w *world, upTo uint64) {
+			w.store.trim("bob", upTo)
+			w.device("bob", fmt.Sprint("tablet ", upTo)) // has to be looked for where its inbox begins
+		},
+		"retention, while nobody is there": func(w *world, upTo uint64) {
+			time.Sleep(time.Hour)
+			w.store.trim("bob", upTo)
+			w.device("bob", "phone").hangUp()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, Config{}, func(w *world) {
+				for _, at := range []spot{{"bob", 2}, {"bob", 4}, {"carol", 1}} {
+					w.system.passOver(at)
+				}
+				w.mail("bob", 5)
+				takes(w, 3)
+				synctest.Wait()
+				if got := *w.system.skipped.Load(); !maps.Equal(got, map[spot]struct{}{{"bob", 4}: {}, {"carol", 1}: {}}) {
+					t.Errorf("%v are passed over", got)
+				}
+				w.system.passed("carol", 1)
+				takes(w, 5)
+				synctest.Wait()
+				if got := w.system.skipped.Load(); got != nil {
+					t.Errorf("%v are passed over in the end", *got)
 				}
 			})
 		})
