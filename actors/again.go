@@ -2,6 +2,8 @@ package actors
 
 import (
 	"github.com/asynkron/protoactor-go/actor"
+
+	"callboard/protocol"
 )
 
 // An actor that survives its panics has lost the message at hand. Who waits for an answer
@@ -80,8 +82,29 @@ func (s *shard) putOff(ctx actor.Context) {
 	s.system.putOff(ctx)
 }
 
-// overdue handles a message that was put off.
+// overdue handles a message that was put off. Its user may have moved away meanwhile, or be about to, and
+// then it follows on the one road: this shard would take the user for one who is nowhere.
 func (s *shard) overdue(ctx actor.Context, msg *overdue) {
 	s.owed--
+	if user, ok := follows(msg.mail); ok {
+		if e := s.users[user]; e == nil || e.moves {
+			s.system.post(user, msg.mail)
+			return
+		}
+	}
 	s.Receive(replayed{ctx, msg.mail, msg.times})
+}
+
+// follows is whose message it is, if one that is put off is to follow its user to another shard.
+func follows(mail any) (protocol.UserID, bool) {
+	message, _ := restore(mail)
+	switch msg := message.(type) {
+	case *detach:
+		return msg.user, true
+	case *ack:
+		return msg.user, true
+	case *sessionClosed:
+		return msg.user, true
+	}
+	return "", false
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"callboard/protocol"
@@ -63,6 +64,43 @@ func TestPanicsOverWhatMustBeDoneLeaveNothingWaiting(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// What is put off follows its user to another shard: an ACK counts, nobody keeps a session that has
+// ended, and how it has ended is remembered.
+func TestWhatIsPutOffFollowsItsUserToAnotherShard(t *testing.T) {
+	for _, message := range []any{&detach{}, &ack{}, &sessionClosed{}} {
+		t.Run(fmt.Sprintf("%T", message), func(t *testing.T) {
+			inBubble(t, Config{Shards: 1, PingInterval: time.Hour}, func(w *world) {
+				bob := mover(1, 3)
+				w.mail(bob, 1)
+				stays, p := w.device(bob, "stays"), w.device(bob, "phone")
+				failed := w.failFirst("shard", reflect.TypeOf(message), triesOnTheSpot+1)
+				_, acks := message.(*ack)
+				if acks {
+					p.ack(1)
+				}
+				p.hangUp()
+				synctest.Wait()
+				if n := failed.Load(); n != triesOnTheSpot+1 {
+					t.Fatalf("the shard has failed %d times", n)
+				}
+				w.on(func(string, any) {})
+				w.begin(3) // and all move before it comes again
+				time.Sleep(time.Second)
+				w.settles(3)
+				look := w.look(protocol.UserID(bob))
+				if len(look.Sessions) != 1 || len(look.Closes) != 1 {
+					t.Errorf("%s has the sessions %+v, and of those that ended %+v; want one of each", bob, look.Sessions, look.Closes)
+				}
+				stays.hangUp()
+				time.Sleep(time.Minute)
+				if n, users := w.store.cursor(bob, "phone"), w.users(); acks && n != 1 || users != 0 {
+					t.Errorf("the cursor is %d, and %d users have not left", n, users)
+				}
+			})
+		})
 	}
 }
 
