@@ -173,3 +173,29 @@ func TestRandomLoadIsSpreadOverTheShards(t *testing.T) {
 		}
 	})
 }
+
+// A node that stops while a shard still owes a message does not wait for that: nobody is on the way.
+func TestStopWaitsForNoShardThatSettles(t *testing.T) {
+	onDisk(t, Config{Shards: 2}, func(w *world) {
+		w.mail("bob", 5)
+		bob := w.device("bob", "phone")
+		w.on(func(actor string, message any) {
+			if _, ok := message.(*settle); ok {
+				panic("by order")
+			}
+		})
+		w.begin(4)
+		if got := w.system.Scaling().Phase; got != Settling {
+			t.Fatalf("the change is %s", got)
+		}
+		bob.ack(4)
+		began := time.Now()
+		w.stop()
+		if took := time.Since(began); took > 15*time.Second {
+			t.Errorf("the stop took %v", took)
+		}
+		if got := w.store.cursor("bob", "phone"); got != 4 {
+			t.Errorf("the cursor is %d, want 4", got)
+		}
+	})
+}

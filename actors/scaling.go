@@ -142,6 +142,7 @@ func (r *registry) turned(ctx actor.Context, msg *turned) {
 		r.publish()
 		r.system.ring.Store(&ring{version: r.system.ring.Load().version + 1, shards: s.to})
 		r.tellAll(ctx, &settle{shards: len(s.to)})
+		r.halted(ctx)
 	}
 }
 
@@ -216,7 +217,7 @@ func (r *registry) publish() {
 func (r *registry) halt(ctx actor.Context) {
 	r.halting = true
 	r.halters = append(r.halters, ctx.Sender())
-	if s := r.scaling; s == nil || s.state.Phase == Preparing {
+	if s := r.scaling; s == nil || s.state.Phase != Moving {
 		r.halted(ctx)
 	}
 }
