@@ -104,6 +104,55 @@ func TestWhatIsPutOffFollowsItsUserToAnotherShard(t *testing.T) {
 	}
 }
 
+// A shard that fails on mail that has waited for a user on the way loses that mail alone: what
+// is behind it is handled, whether the user comes or not, and the change ends.
+func TestPanicOverMailThatWaitedLosesThatMailAlone(t *testing.T) {
+	for _, comes := range []bool{true, false} {
+		t.Run(fmt.Sprint(comes), func(t *testing.T) {
+			inBubble(t, Config{Shards: 1, MaxInFlight: 8, PingInterval: time.Hour}, func(w *world) {
+				bob, alice := mover(1, 4), w.device("alice", "phone")
+				if comes {
+					w.device(bob, "phone")
+				}
+				goOn := w.hold(w.system.registry, &scale{shards: 4})
+				late := w.hold(w.system.ring.Load().shards[0].pid, &describeShard{})
+				goOn()
+				for _, id := range []string{"1", "2", "3"} {
+					alice.sendID(bob, id, id)
+				}
+				tablet := w.tryV1(bob, &protocol.Connect{Device: "tablet"}) // all of it waits in the new shard
+				var again atomic.Int32
+				w.on(func(actor string, message any) {
+					if !strings.HasPrefix(actor, "shard/") {
+						return
+					}
+					switch msg := message.(type) {
+					case *protocol.Send:
+						if msg.Content == "2" {
+							panic("by order")
+						}
+					case *attach:
+						if string(msg.user) == bob && again.Add(1) <= triesOnTheSpot+1 {
+							panic("by order")
+						}
+					}
+				})
+				late()
+				time.Sleep(time.Minute)
+				w.settles(4)
+				if got := w.store.contents(bob); !slices.Equal(got, []string{"1", "3"}) {
+					t.Errorf("%s has %q", bob, got)
+				}
+				if got := alice.refused(); len(got) != 1 || got["2"] != protocol.CodeInternal {
+					t.Errorf("alice was refused %v, want the second alone", got)
+				}
+				tablet.welcome()
+				w.scale(1)
+			})
+		})
+	}
+}
+
 // goesOn has users talk, fail, leave, come back and move, and checks that all is as if nothing
 // had been.
 func (w *world) goesOn() {

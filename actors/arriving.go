@@ -46,25 +46,32 @@ func (s *shard) lastShard(user protocol.UserID) *actor.PID {
 	return m.from[last].pid
 }
 
-// take gets a user from the shard that had the user.
+// take gets a user from the shard that had the user. It may be tried again, and then the user is here.
 func (s *shard) take(ctx actor.Context, msg *handover) {
-	var waiting []any
-	if here := s.users[msg.entry.id]; here != nil {
-		if here.state != arriving {
-			panic("user " + string(here.id) + " is in two shards")
+	e := msg.entry
+	if here := s.users[e.id]; here != e {
+		if here != nil {
+			if here.state != arriving {
+				panic("user " + string(here.id) + " is in two shards")
+			}
+			msg.waiting = here.held.all()
+			s.remove(here)
 		}
-		waiting = here.held.all()
-		s.remove(here)
+		s.insert(e)
+		if e.state == parked {
+			s.rests(1)
+			s.system.after(max(0, e.quietAt-s.system.now()), ctx.Self(), &unpark{e.id})
+		}
 	}
-	given := *msg.entry
-	e := &given
-	s.insert(e)
-	if e.state == parked {
-		s.rests(1)
-		s.system.after(max(0, e.quietAt-s.system.now()), ctx.Self(), &unpark{e.id})
-	} else {
+	switch {
+	case e.state != active:
+	case e.actor == nil:
 		s.start(ctx, e)
+	default:
+		s.release(ctx, e)
 	}
+	waiting := msg.waiting
+	msg.waiting = nil
 	s.replay(ctx, waiting)
 }
 
@@ -84,11 +91,15 @@ func (s *shard) absent(ctx actor.Context, msg *absent) {
 	s.moving.known = ""
 }
 
-// replay handles messages that were put aside, as if they came now.
+// replay handles messages that were put aside, as if they came now: a panic over one of them is
+// survived for that one, and is none of the message at hand.
 func (s *shard) replay(ctx actor.Context, mail []any) {
+	tries := s.stamina.tries
 	for _, m := range mail {
-		s.handle(replayed{Context: ctx, mail: m})
+		s.stamina.tries = 0
+		s.Receive(replayed{Context: ctx, mail: m})
 	}
+	s.stamina.tries = tries
 }
 
 // replayed is the context of a message that was put aside.

@@ -219,7 +219,10 @@ type (
 		by   *actor.PID
 	}
 	// handover is another shard's: the user is this shard's now.
-	handover struct{ entry *entry }
+	handover struct {
+		entry   *entry
+		waiting []any // mail that came before, from when it is taken
+	}
 	// absent is another shard's: it has nothing of a user.
 	absent struct{ user protocol.UserID }
 	// remember is another shard's: how sessions of users have ended that are this

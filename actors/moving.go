@@ -170,7 +170,7 @@ func (s *shard) give(ctx actor.Context, e *entry) {
 	given := *e
 	given.actor, given.inWheel, given.busy, given.moves, given.claimed = nil, false, false, false, false
 	s.remove(e)
-	ctx.Send(s.moving.ring.road(e.id).pid, &handover{&given})
+	ctx.Send(s.moving.ring.road(e.id).pid, &handover{entry: &given})
 	s.gone(ctx)
 }
 

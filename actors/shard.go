@@ -92,7 +92,7 @@ func (s *shard) survive(ctx actor.Context) {
 	}
 }
 
-// handle is Receive, also for messages that were put aside.
+// handle is Receive without a net.
 func (s *shard) handle(ctx actor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *actor.Started:
@@ -391,11 +391,10 @@ func (s *shard) start(ctx actor.Context, e *entry) {
 	s.release(ctx, e)
 }
 
-// release sends on the mail that was held.
+// release sends on the mail that was held. It may be tried again.
 func (s *shard) release(ctx actor.Context, e *entry) {
-	held := e.held.take()
-	s.system.mailHop(HopRouted, held, "")
-	for _, mail := range held {
+	s.system.mailHop(HopRouted, e.held.all(), "") // before the mail is taken, as it may fail
+	for _, mail := range e.held.take() {
 		ctx.Send(e.pid, mail)
 	}
 }
