@@ -21,7 +21,8 @@ type Config struct {
 
 	// MaxPending bounds the TCP connections that have not been upgraded. One more
 	// takes the place of one that is kept alive between two requests or, if there is none, of
-	// the one that has taken longest over its request. Default 4,096.
+	// the one that has taken longest over its request. As many again may be upgraded and still have to show
+	// their token in CONNECT: one more takes the place of the one that has been silent longest. Default 4,096.
 	MaxPending int
 
 	// Attempts is how many connections an address may ask for in a time, of IPv6 its /64. More are
@@ -56,10 +57,6 @@ type Config struct {
 	// TokenInQuery takes tokens from the parameter token of the URL, too. Proxies log URLs.
 	TokenInQuery bool
 
-	// MaxUnidentified bounds the connections that are to show their token in CONNECT and
-	// have not yet. One more is answered with 503 and Retry-After. Default 4,096.
-	MaxUnidentified int
-
 	// HandshakeTimeout is how long a request's header, and the upgrade, may take.
 	// Default protocol.HandshakeTimeout.
 	HandshakeTimeout time.Duration
@@ -85,16 +82,12 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.IdleTimeout, time.Minute)
 	setDefault(&c.WriteTimeout, protocol.WriteTimeout)
 	setDefault(&c.TokenGrace, 30*time.Second)
-	setDefault(&c.MaxUnidentified, 4096)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	var errs []error
 	if c.MaxPending < 1 {
 		errs = append(errs, fmt.Errorf("MaxPending is %d: give at least 1", c.MaxPending))
-	}
-	if c.MaxUnidentified < 1 {
-		errs = append(errs, fmt.Errorf("MaxUnidentified is %d: give at least 1", c.MaxUnidentified))
 	}
 	if c.TokenGrace < 0 || c.HandshakeTimeout < 0 || c.IdleTimeout < 0 || c.WriteTimeout < 0 {
 		errs = append(errs, errors.New("a timeout is negative: give a positive one"))

@@ -6,7 +6,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
+	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -615,7 +618,7 @@ func TestExpiryRenewalAndItsGrace(t *testing.T) {
 
 func TestNobodyGetsNothingBeforeCONNECTHasProvedWhoItIs(t *testing.T) {
 	ed := identitytest.Ed(t, "")
-	s, _ := guarded(t, fromFile(t, identitytest.Set(t, ed)), Config{MaxUnidentified: 2, HandshakeTimeout: time.Second}, actors.Config{})
+	s, _ := guarded(t, fromFile(t, identitytest.Set(t, ed)), Config{HandshakeTimeout: time.Second}, actors.Config{})
 	sender := s.bearer("bob", ed.Token(t, identitytest.Claims("bob")))
 	for _, codec := range codecs {
 		nobody := s.unidentified("/ws/alice", codec)
@@ -627,22 +630,14 @@ func TestNobodyGetsNothingBeforeCONNECTHasProvedWhoItIs(t *testing.T) {
 		nobody.says(codec, &protocol.Send{Id: "1", Receiver: "bob", Content: "forged"})
 		nobody.closed(protocol.ClosePolicyViolation)
 		_ = nobody.Close()
-		eventually(t, "it is not counted any more", func() bool { return s.server.unidentified.Load() == 0 })
+		eventually(t, "it is not counted any more", func() bool { return s.server.unidentified.number() == 0 })
 
-		silent := []*rawPeer{s.unidentified("/ws", codec), s.unidentified("/ws", codec)}
-		if got := s.attempt("connect "+codec.String(), "/ws", ed.Token(t, identitytest.Claims("alice"))); got != "Service Unavailable: too_many_connections" {
-			t.Errorf("the third that says nothing: %s", got)
+		silent := s.unidentified("/ws", codec)
+		if reason := silent.closed(protocol.ClosePolicyViolation); !strings.Contains(reason, "CONNECT") {
+			t.Error(reason)
 		}
-		if got := s.attempt("header "+codec.String(), "/ws", ed.Token(t, identitytest.Claims("carol"))); got != "incarol" {
-			t.Errorf("who shows a token meanwhile: %s", got)
-		}
-		for _, p := range silent {
-			if reason := p.closed(protocol.ClosePolicyViolation); !strings.Contains(reason, "CONNECT") {
-				t.Error(reason)
-			}
-			_ = p.Close()
-		}
-		eventually(t, "they are not counted any more", func() bool { return s.server.unidentified.Load() == 0 })
+		_ = silent.Close()
+		eventually(t, "they are not counted any more", func() bool { return s.server.unidentified.number() == 0 })
 
 		hello := codec.Append(nil, &protocol.Connect{Token: ed.Token(t, identitytest.Claims("alice"))})
 		fragmented := s.unidentified("/ws", codec) // CONNECT in parts, with a ping between, and a SEND in the same bytes
@@ -659,11 +654,71 @@ func TestNobodyGetsNothingBeforeCONNECTHasProvedWhoItIs(t *testing.T) {
 			}
 		}
 		_ = fragmented.Close()
+		eventually(t, "its session has ended", func() bool { return s.sessions() == 1 })
 	}
 	sender.send("bob", "nothing forged before this")
 	sender.gets("nothing forged before this")
 	if log := s.log.String(); strings.Contains(log, "secret") || strings.Contains(log, "forged") {
 		t.Error("the log has contents")
+	}
+}
+
+// Those who connect and show no token keep nobody out, who shows one in CONNECT or before: the one that has been silent longest
+// gives way, as many as the setting in force says may stay, and it is counted.
+func TestWhoShowsNoTokenKeepsNobodyOut(t *testing.T) {
+	ed := identitytest.Ed(t, "")
+	s, _ := guarded(t, fromFile(t, identitytest.Set(t, ed)), Config{MaxPending: 2, HandshakeTimeout: 2 * patience}, actors.Config{})
+	cut := func(p *rawPeer) {
+		t.Helper()
+		if _, err := io.ReadAll(p.in); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error("the oldest is not cut")
+		}
+		_ = p.Close()
+	}
+	for i, codec := range codecs {
+		oldest, younger := s.unidentified("/ws", codec), s.unidentified("/ws", codec)
+		for _, way := range []string{"connect ", "header "} {
+			if got := s.attempt(way+codec.String(), "/ws", ed.Token(t, identitytest.Claims("alice"))); got != "in" {
+				t.Errorf("in %s: %s", way, got)
+			}
+		}
+		cut(oldest)
+		if n := s.system.Metrics().Limits[actors.LimitPending]; n != uint64(2*i+1) {
+			t.Errorf("%d are counted", n)
+		}
+		younger.says(codec, &protocol.Connect{Token: ed.Token(t, identitytest.Claims("alice"))})
+		younger.hears(codec)
+		_ = younger.Close()
+
+		eventually(t, "they are not counted any more", func() bool { return s.server.unidentified.number() == 0 })
+		must(t, s.server.Reload(Live{MaxConnections: 100, MaxPending: 1}))
+		first, second := s.unidentified("/ws", codec), s.unidentified("/ws", codec)
+		cut(first)
+		_ = second.Close()
+		eventually(t, "none is left", func() bool { return s.server.unidentified.number() == 0 })
+		must(t, s.server.Reload(Live{MaxConnections: 100})) // what New was given
+	}
+}
+
+// One whose token is being looked at does not give way, and what has been cut is not counted twice.
+func TestUnidentifiedWhoAreLookedAtStay(t *testing.T) {
+	var u unidentified
+	near, far := net.Pipe()
+	defer far.Close()
+	looked, silent := &nameless{}, &nameless{}
+	for _, n := range []*nameless{looked, silent} {
+		if _, room := u.enter(2); !room {
+			t.Fatal("no room")
+		}
+		u.listen(n, near)
+	}
+	u.heard(looked)
+	if gaveWay, room := u.enter(2); gaveWay != silent || !room {
+		t.Errorf("%p gives way, %t", gaveWay, room)
+	}
+	u.leave(silent) // its goroutine has seen the end
+	if gaveWay, room := u.enter(2); gaveWay != nil || room || u.number() != 2 {
+		t.Errorf("%p gives way, %t: %d", gaveWay, room, u.number())
 	}
 }
 

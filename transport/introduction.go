@@ -31,7 +31,8 @@ type introduction struct {
 // What has come behind CONNECT is for the session's reader. It returns false if the
 // connection has ended.
 func (s *Server) introduce(sock *socket, v visitor) (rest []byte, met bool) {
-	defer s.unidentified.Add(-1)
+	s.unidentified.listen(v.nameless, sock.nc)
+	defer s.unidentified.leave(v.nameless)
 	limit, cancel := context.WithTimeout(context.Background(), s.config.HandshakeTimeout)
 	defer cancel()
 	deadline, _ := limit.Deadline()
@@ -42,6 +43,7 @@ func (s *Server) introduce(sock *socket, v visitor) (rest []byte, met bool) {
 		return nil, false
 	}
 	connect, bad := in.hears()
+	s.unidentified.heard(v.nameless)
 	if bad == nil {
 		if err := s.prove(limit, &v, connect.Token); err != nil {
 			s.refuseToken(sock, err)

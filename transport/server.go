@@ -27,7 +27,7 @@ type Server struct {
 
 	ready        atomic.Bool
 	connections  atomic.Int64 // WebSockets, from the upgrade to the end of their reader
-	unidentified atomic.Int64 // those of connections that have shown no token yet, and must
+	unidentified unidentified
 	pending      *pending
 	attempts     *attempts
 	atDoor       *visit // of the connection that was accepted last; the accepting goroutine's

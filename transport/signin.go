@@ -19,6 +19,7 @@ type visitor struct {
 	path      protocol.UserID // whom the path names; empty: nobody
 	user      protocol.UserID // who it is; empty: CONNECT is to say
 	admission actors.Admission
+	nameless  *nameless // while CONNECT is to say who it is
 }
 
 // refusal is an HTTP answer to a handshake.

@@ -79,20 +79,22 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, v visitor, subp
 		return
 	case s.connections.Add(1) > int64(s.live.Load().MaxConnections):
 		s.connections.Add(-1)
-		s.full(w, r, v, "the service has as many connections as it may; try again later")
+		s.full(w, r, v, protocol.CodeTooManyConnections, "the service has as many connections as it may; try again later")
 		return
-	case v.user == "" && s.unidentified.Add(1) > int64(s.config.MaxUnidentified):
-		s.unidentified.Add(-1)
+	case v.user == "" && !s.roomForNameless():
 		s.connections.Add(-1)
-		s.full(w, r, v, "the service waits for the tokens of as many connections as it may; try again later, or give the token in the Authorization header")
+		s.full(w, r, v, actors.LimitPending, "the service looks at the tokens of as many connections as it may; try again later, or give the token in the Authorization header")
 		return
+	}
+	if v.user == "" {
+		v.nameless = &nameless{from: r.RemoteAddr}
 	}
 	s.readers.Add(1) // net/http forgets this goroutine with the hijack; Wait does not
 	defer s.readers.Done()
 	if !s.connect(w, r, v, subprotocol) {
 		s.connections.Add(-1)
-		if v.user == "" {
-			s.unidentified.Add(-1)
+		if v.nameless != nil {
+			s.unidentified.leave(v.nameless)
 		}
 	}
 }
@@ -103,9 +105,9 @@ func (s *Server) refuse(w http.ResponseWriter, status int, code protocol.ErrorCo
 	writeProblem(w, status, code, reason)
 }
 
-// full refuses a visitor for whom there is no room.
-func (s *Server) full(w http.ResponseWriter, r *http.Request, v visitor, reason string) {
-	s.system.HitLimit(protocol.CodeTooManyConnections, v.user, r.RemoteAddr, reason)
+// full refuses a visitor for whom a limit leaves no room.
+func (s *Server) full(w http.ResponseWriter, r *http.Request, v visitor, limit protocol.ErrorCode, reason string) {
+	s.system.HitLimit(limit, v.user, r.RemoteAddr, reason)
 	w.Header().Set("Retry-After", "5")
 	s.refuse(w, http.StatusServiceUnavailable, protocol.CodeTooManyConnections, reason)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,7 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"callboard/protocol"
+	"callboard/transport/identity/identitytest"
 )
 
 // limited starts a service with limits, and returns what gives it others.
@@ -149,6 +153,47 @@ func TestPendingConnectionsAreBoundedAsConfigured(t *testing.T) {
 	reload("pending: 2")
 	asks(dial())
 	asks(second)
+}
+
+func TestWhoShowsNoTokenGivesWayAsConfigured(t *testing.T) {
+	keys := identitytest.Serve(t, nil)
+	signer := identitytest.Ed(t, "1")
+	keys.Put(identitytest.Set(t, signer))
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	service, url, operator := signedIn(t, keys, "--config", configured(t, file, "limits: {pending: 2}\n"))
+	dialer := websocket.Dialer{HandshakeTimeout: patience, Subprotocols: []string{protocol.SubprotocolJSON}}
+	silent := func() *websocket.Conn {
+		t.Helper()
+		ws, answer, err := dialer.DialContext(t.Context(), url+"/ws", nil)
+		must(t, err)
+		must(t, answer.Body.Close())
+		t.Cleanup(func() { _ = ws.Close() })
+		return ws
+	}
+	enters := func() {
+		t.Helper()
+		if _, got := (way{"connect", protocol.SubprotocolJSON}).tries(t, url, "/ws", signer.Token(t, identitytest.Claims("alice")), nil); got != "in" {
+			t.Errorf("who shows a token in CONNECT: %s", got)
+		}
+	}
+	oldest, younger := silent(), silent()
+	enters()
+	must(t, oldest.SetReadDeadline(time.Now().Add(2*time.Second))) // it had ten to say something
+	if _, _, err := oldest.ReadMessage(); err == nil || os.IsTimeout(err) {
+		t.Errorf("the oldest is not cut: %v", err)
+	}
+
+	configured(t, file, "limits: {pending: 1}\n")
+	service.signal(syscall.SIGHUP)
+	service.stderr.has(t, `msg="configuration reloaded"`)
+	enters()
+	must(t, younger.SetReadDeadline(time.Now().Add(2*time.Second)))
+	if _, _, err := younger.ReadMessage(); err == nil || os.IsTimeout(err) {
+		t.Errorf("with a smaller bound the next is not cut: %v", err)
+	}
+	if n := scrape(t, operator).value(t, "callboard_limits_hit_total", "limit", "too_many_pending"); n != 2 {
+		t.Errorf("%v are counted", n)
+	}
 }
 
 // askedFrom is how many connections are welcome before one is turned away, or 100.

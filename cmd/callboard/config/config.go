@@ -124,7 +124,7 @@ func (i *Identity) issued() bool {
 type Limits struct {
 	SessionsPerUser int      `koanf:"sessions-per-user" default:"32" unit:"sessions" min:"1" max:"10000" reload:"yes" help:"sessions that one user may have at once; one more is closed with too_many_sessions"`
 	FrameBytes      int      `koanf:"frame-bytes" default:"65536" unit:"bytes" min:"8192" max:"65536" reload:"yes" help:"longest frame that a client may send; a longer one closes its session with too_large. Sessions that there are keep theirs"`
-	Pending         int      `koanf:"pending" default:"4096" unit:"connections" min:"1" max:"1000000" reload:"yes" help:"connections that are no WebSocket yet; with one more the oldest of them is cut"`
+	Pending         int      `koanf:"pending" default:"4096" unit:"connections" min:"1" max:"1000000" reload:"yes" help:"connections that are no WebSocket yet, and as many again that have shown no token yet; with one more the oldest of them is cut"`
 	Sends           Sends    `koanf:"sends"`
 	Attempts        Attempts `koanf:"attempts"`
 }
