@@ -34,7 +34,7 @@ type Config struct {
 	Exempt []netip.Prefix
 
 	// Proxies are the networks of proxies. What they pass on counts for the last address in
-	// X-Forwarded-For that is none of theirs; without one it is not bounded.
+	// X-Forwarded-For that is none of theirs; without one it counts for the proxy.
 	Proxies []netip.Prefix
 
 	// AllowOrigins are the origins, besides the server's own, whose pages may

@@ -110,7 +110,7 @@ func (s *Server) hitAttempts(remote string) {
 }
 
 // source is the address that a request comes from: behind a proxy of ours the last one that it names
-// and that is none of ours; false if it names none.
+// and that is none of ours. If it names none, it is the proxy's own: what nobody can be asked for is not for free.
 func (l *live) source(r *http.Request) (netip.Addr, bool) {
 	from, known := addressOf(r.RemoteAddr)
 	if !known || !l.proxied(from) {
@@ -118,15 +118,23 @@ func (l *live) source(r *http.Request) (netip.Addr, bool) {
 	}
 	named := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
 	for _, text := range slices.Backward(named) {
-		addr, err := netip.ParseAddr(strings.TrimSpace(text))
-		if err != nil {
-			return from, false
+		addr, read := addressNamed(strings.TrimSpace(text))
+		if !read {
+			break
 		}
 		if !l.proxied(addr) {
 			return addr, true
 		}
 	}
-	return from, false
+	return from, true
+}
+
+// addressNamed reads an address as proxies write it, some with a port.
+func addressNamed(text string) (netip.Addr, bool) {
+	if addr, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
+		return addr, true
+	}
+	return addressOf(text)
 }
 
 func (l *live) exempt(addr netip.Addr) bool { return within(l.Exempt, addr) }

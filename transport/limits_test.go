@@ -283,4 +283,16 @@ func TestClientsBehindAProxyAreToldApart(t *testing.T) {
 			t.Fatalf("who is exempt: %d", got)
 		}
 	}
+	for n, want := range []int{http.StatusSwitchingProtocols, http.StatusSwitchingProtocols, http.StatusTooManyRequests} { // some add the port
+		for _, from := range []string{"192.0.2.7:50", "[2001:db8:7::1]:50"} {
+			if got := ask(strings.Replace(from, "50", fmt.Sprint(50+n), 1)); got != want {
+				t.Errorf("%s, %d: %d, want %d", from, n, got, want)
+			}
+		}
+	}
+	for n, want := range []int{http.StatusSwitchingProtocols, http.StatusSwitchingProtocols, http.StatusTooManyRequests} {
+		if got := ask([]string{"unknown", "127.0.0.1, unknown", ""}[n]); got != want { // the proxy's own, together
+			t.Errorf("who is not named, %d: %d, want %d", n, got, want)
+		}
+	}
 }
