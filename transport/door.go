@@ -96,7 +96,7 @@ func (s *Server) tooOften(w http.ResponseWriter, r *http.Request) bool {
 	if how == letIn {
 		return false
 	}
-	s.hitAttempts(r.RemoteAddr)
+	s.hitAttempts(s.from(r))
 	w.Header().Set("Retry-After", strconv.Itoa(int(max(1, math.Ceil(retry.Seconds())))))
 	w.Header().Set("Connection", "close")
 	s.refuse(w, http.StatusTooManyRequests, protocol.CodeTooManyAttempts, attemptsReason)
@@ -135,6 +135,18 @@ func addressNamed(text string) (netip.Addr, bool) {
 		return addr, true
 	}
 	return addressOf(text)
+}
+
+// from is where a request comes from, in the words of events and of the log: behind a proxy of ours the address that it
+// names, else the peer's with its port.
+func (s *Server) from(r *http.Request) string {
+	live := s.live.Load()
+	if peer, known := addressOf(r.RemoteAddr); !known || !live.proxied(peer) {
+		return r.RemoteAddr
+	} else if source, _ := live.source(r); source != peer {
+		return source.String()
+	}
+	return r.RemoteAddr
 }
 
 func (l *live) exempt(addr netip.Addr) bool { return within(l.Exempt, addr) }

@@ -46,7 +46,7 @@ func (s *Server) introduce(sock *socket, v visitor) (rest []byte, met bool) {
 	s.unidentified.heard(v.nameless)
 	if bad == nil {
 		if err := s.prove(limit, &v, connect.Token); err != nil {
-			s.refuseToken(sock, err)
+			s.refuseToken(v.nameless.from, err)
 			bad = closeFor(err)
 		}
 	}
@@ -85,8 +85,8 @@ func (s *Server) meet(limit context.Context, sock *socket, v *visitor) *violatio
 }
 
 // refuseToken logs that a token was refused, without a word of it.
-func (s *Server) refuseToken(sock *socket, err error) {
-	s.config.Log.Debug("token refused", slog.String("remote", sock.nc.RemoteAddr().String()), slog.Any("error", err))
+func (s *Server) refuseToken(from string, err error) {
+	s.config.Log.Debug("token refused", slog.String("remote", from), slog.Any("error", err))
 }
 
 // hears is read with the end that a connection gets which says nothing, or goes.

@@ -13,6 +13,7 @@ import (
 
 	"callboard/actors"
 	"callboard/protocol"
+	"callboard/transport/identity/identitytest"
 )
 
 // dialects are all that a client may speak.
@@ -294,5 +295,57 @@ func TestClientsBehindAProxyAreToldApart(t *testing.T) {
 		if got := ask([]string{"unknown", "127.0.0.1, unknown", ""}[n]); got != want { // the proxy's own, together
 			t.Errorf("who is not named, %d: %d, want %d", n, got, want)
 		}
+	}
+}
+
+// Who watches is told whom a limit is about, and not which proxy all of them come through; so is who reads the log.
+func TestLimitsNameWhoIsBehindAProxy(t *testing.T) {
+	ed := identitytest.Ed(t, "")
+	s, _ := guarded(t, fromFile(t, identitytest.Set(t, ed)), Config{
+		MaxConnections: 1, HandshakeTimeout: 2 * patience,
+		Attempts: actors.Rate{Every: time.Hour, Burst: 2}, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
+	}, actors.Config{})
+	watch, err := s.system.Watch(actors.EventFilter{Kinds: []actors.EventKind{actors.LimitHit}})
+	must(t, err)
+	defer watch.Stop()
+	ask := func(from, token string) {
+		t.Helper()
+		header := http.Header{"X-Forwarded-For": {from}}
+		if token != "" {
+			header.Set("Authorization", "Bearer "+token)
+		} else {
+			header.Set(subprotocolHeader, protocol.SubprotocolJSON)
+		}
+		if p, _, err := s.dial("alice", header); err == nil {
+			t.Cleanup(func() { _ = p.ws.Close() })
+		}
+	}
+	told := func(word protocol.ErrorCode, remote string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		e, _, err := watch.Next(ctx)
+		must(t, err)
+		if e.Code != word || e.Remote != remote {
+			t.Errorf("told %s of %q, want %s of %q", e.Code, e.Remote, word, remote)
+		}
+	}
+	ask("192.0.2.1:99", "") // has the only place
+	ask("192.0.2.2", ed.Token(t, identitytest.Claims("alice")))
+	told(protocol.CodeTooManyConnections, "192.0.2.2")
+	ask("192.0.2.2", ed.Token(t, identitytest.Claims("alice")))
+	told(protocol.CodeTooManyConnections, "192.0.2.2")
+	ask("192.0.2.2", ed.Token(t, identitytest.Claims("alice")))
+	told(protocol.CodeTooManyAttempts, "192.0.2.2")
+	eventually(t, "nobody else is there", func() bool { return s.server.pending.number() == 0 })
+	open := Live{MaxConnections: 9, MaxPending: 1, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}
+	must(t, s.server.Reload(open))
+	ask("2001:db8::2", "")
+	told(actors.LimitPending, "192.0.2.1")
+	open.MaxPending = 0
+	must(t, s.server.Reload(open))
+	ask("192.0.2.3", "no.such.token")
+	if log := s.log.String(); !strings.Contains(log, `"token refused","remote":"192.0.2.3"`) {
+		t.Errorf("the log does not name who showed a wrong token: %s", log)
 	}
 }

@@ -51,7 +51,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	default:
 		v, shown, why := s.signIn(r, id, subprotocol)
 		if why != nil {
-			s.config.Log.Debug("token refused", slog.String("remote", r.RemoteAddr), slog.String("code", string(why.code)), slog.String("reason", why.reason))
+			s.config.Log.Debug("token refused", slog.String("remote", s.from(r)), slog.String("code", string(why.code)), slog.String("reason", why.reason))
 			s.refuseSignIn(w, why, shown)
 			return
 		}
@@ -87,7 +87,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, v visitor, subp
 		return
 	}
 	if v.user == "" {
-		v.nameless = &nameless{from: r.RemoteAddr}
+		v.nameless = &nameless{from: s.from(r)}
 	}
 	s.readers.Add(1) // net/http forgets this goroutine with the hijack; Wait does not
 	defer s.readers.Done()
@@ -107,7 +107,7 @@ func (s *Server) refuse(w http.ResponseWriter, status int, code protocol.ErrorCo
 
 // full refuses a visitor for whom a limit leaves no room.
 func (s *Server) full(w http.ResponseWriter, r *http.Request, v visitor, limit protocol.ErrorCode, reason string) {
-	s.system.HitLimit(limit, v.user, r.RemoteAddr, reason)
+	s.system.HitLimit(limit, v.user, s.from(r), reason)
 	w.Header().Set("Retry-After", "5")
 	s.refuse(w, http.StatusServiceUnavailable, protocol.CodeTooManyConnections, reason)
 }
