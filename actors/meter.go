@@ -19,15 +19,22 @@ type meter struct {
 func (m *meter) draw(r Rate, now time.Duration, n int) int {
 	for {
 		used := m.used.Load()
-		b := Bucket(used)
+		b := Bucket(used).Under(r, now)
 		got := min(n, b.Tokens(r, now))
-		if got == 0 || m.used.CompareAndSwap(used, int64(b.Take(r, now, got))) {
+		if got > 0 {
+			b = b.Take(r, now, got)
+		}
+		if int64(b) == used || m.used.CompareAndSwap(used, int64(b)) {
 			return got
 		}
 	}
 }
 
-func (m *meter) bucket() Bucket { return Bucket(m.used.Load()) }
+// bucket is what is used up, of a Rate that may be another than the one that was drawn by.
+func (m *meter) bucket(r Rate, now time.Duration) Bucket {
+	m.draw(r, now, 0)
+	return Bucket(m.used.Load())
+}
 
 // meters are the gateway's.
 type meters struct {
@@ -62,7 +69,7 @@ func (m *meters) back(link *Link, now time.Duration) {
 	if of.links--; of.links > 0 {
 		return
 	}
-	if of.bucket() <= Bucket(now) || len(m.left) >= maxLeft {
+	if Bucket(of.used.Load()) <= Bucket(now) || len(m.left) >= maxLeft {
 		delete(m.of, link.user)
 		return
 	}
@@ -75,7 +82,7 @@ func (m *meters) sweep(now time.Duration) {
 	for _, user := range m.left {
 		switch of := m.of[user]; {
 		case of == nil || of.links > 0: // it comes back to left with its last session
-		case of.bucket() <= Bucket(now):
+		case Bucket(of.used.Load()) <= Bucket(now):
 			delete(m.of, user)
 		default:
 			stay = append(stay, user)

@@ -34,7 +34,8 @@ const (
 // wait is for how long.
 func (p *pacer) ask(m *meter, now time.Duration, first bool) (what paced, wait time.Duration) {
 	r := &p.rates
-	if first && p.pressing && p.used.Tokens(r.Session, now) >= r.Session.half() && (m == nil || m.bucket().Tokens(r.User, now) >= r.User.half()) {
+	p.used = p.used.Under(r.Session, now)
+	if first && p.pressing && p.used.Tokens(r.Session, now) >= r.Session.half() && (m == nil || m.bucket(r.User, now).Tokens(r.User, now) >= r.User.half()) {
 		p.pressing, p.refusals = false, 0
 	}
 	got := min(r.lease(), p.used.Tokens(r.Session, now))
@@ -62,7 +63,7 @@ func (p *pacer) ask(m *meter, now time.Duration, first bool) (what paced, wait t
 func (p *pacer) wait(m *meter, now time.Duration, session, user int) time.Duration {
 	wait := p.used.Delay(p.rates.Session, now, session)
 	if m != nil {
-		wait = max(wait, m.bucket().Delay(p.rates.User, now, user))
+		wait = max(wait, m.bucket(p.rates.User, now).Delay(p.rates.User, now, user))
 	}
 	return wait
 }

@@ -39,6 +39,19 @@ func (r Rate) validate(field string) error {
 // Bucket is full of tokens.
 type Bucket time.Duration
 
+// skew is by how much the clocks of two who look at the same Bucket may differ: they read them before they look.
+const skew = 100 * time.Millisecond
+
+// Under is the bucket under a Rate that may be another than the one before: it is not emptier than empty, so that
+// nobody pays for long what a slower Rate had lent.
+func (b Bucket) Under(r Rate, now time.Duration) Bucket {
+	empty := Bucket(now + time.Duration(r.Burst)*r.Every)
+	if r.Every == 0 || b <= empty+Bucket(skew) {
+		return b
+	}
+	return empty
+}
+
 // Tokens is how many messages may come now.
 func (b Bucket) Tokens(r Rate, now time.Duration) int {
 	if r.Every == 0 {

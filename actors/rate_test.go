@@ -47,6 +47,43 @@ func TestBucketGivesTheBurstAndThenTheRate(t *testing.T) {
 	})
 }
 
+// Who has used up a rate that has become faster meanwhile waits as long as the new one says: a session, its user, and both together.
+func TestFasterRateForgivesTheDebtOfTheSlowerOne(t *testing.T) {
+	slow, fast := Rate{time.Hour, 100}, Rate{time.Second, 3}
+	for _, before := range []Rates{{Session: slow}, {User: slow}, {Session: slow, User: slow}} {
+		p, m, now := &pacer{rates: before}, &meter{}, time.Duration(1000)
+		p.rates.MaxRefusals = 1000
+		for what := pass; what == pass; {
+			if p.lease > 0 {
+				p.lease--
+			} else {
+				what, _ = p.ask(m, now, true)
+			}
+		}
+		if before.Session.Every > 0 {
+			p.rates.Session = fast
+		}
+		if before.User.Every > 0 {
+			p.rates.User = fast
+		}
+		if what, wait := p.ask(m, now, true); what != refuse || wait > 3*time.Second {
+			t.Errorf("%+v: %v, for %v", before, what, wait)
+		}
+		passed := 0
+		for end := now + time.Minute; now < end; now += time.Second {
+			if p.lease > 0 {
+				p.lease--
+				passed++
+			} else if what, _ := p.ask(m, now, true); what == pass {
+				passed++
+			}
+		}
+		if passed < 57 || passed > 60 {
+			t.Errorf("%+v: %d pass in a minute at one each second", before, passed)
+		}
+	}
+}
+
 func TestRateOfZeroBoundsNothing(t *testing.T) {
 	r, b := PerSecond(0, 7), Bucket(0)
 	if r != (Rate{}) || b.Tokens(r, 0) != MaxBurst || b.Take(r, 5, 100) != b || b.Delay(r, 0, 100) != 0 {

@@ -55,6 +55,7 @@ func (a *attempts) ask(from netip.Addr, rate actors.Rate, now time.Duration) (ho
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	who, known := a.of[from]
+	who.connections, who.refusals = who.connections.Under(rate, now), who.refusals.Under(rate, now)
 	switch {
 	case who.connections.Tokens(rate, now) > 0:
 		who.connections = who.connections.Take(rate, now, 1)
@@ -62,7 +63,7 @@ func (a *attempts) ask(from netip.Addr, rate actors.Rate, now time.Duration) (ho
 		who.refusals = who.refusals.Take(rate, now, 1)
 		how = turnedAway
 	default:
-		return cut, who.connections.Delay(rate, now, 1)
+		how = cut
 	}
 	if !known {
 		a.makeRoom(now)

@@ -32,6 +32,23 @@ func TestAddressGetsItsBurstThenAnswersThenNothing(t *testing.T) {
 	}
 }
 
+// What an address has used up of a slow rate is not held against it for hours once the rate is a faster one.
+func TestFasterRateLetsAnAddressInSoon(t *testing.T) {
+	a, slow, fast := newAttempts(), actors.Rate{Every: time.Hour, Burst: 3}, actors.Rate{Every: time.Second, Burst: 2}
+	one, now := netip.MustParseAddr("192.0.2.1"), time.Minute
+	for how := letIn; how != cut; {
+		how, _ = a.ask(one, slow, now)
+	}
+	if how, retry := a.ask(one, fast, now); how == letIn || retry > time.Second {
+		t.Errorf("%v, come back in %v", how, retry)
+	}
+	for _, want := range []welcome{letIn, letIn, turnedAway} {
+		if how, _ := a.ask(one, fast, now+2*time.Second); how != want {
+			t.Errorf("later: %v, want %v", how, want)
+		}
+	}
+}
+
 // However many addresses ask, few are remembered, and who asks too often is not forgotten for those who ask seldom.
 func TestAddressesAreForgottenInTime(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
