@@ -3,6 +3,7 @@ package deploychecks
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -93,6 +94,14 @@ func TestManifestsFitTogether(t *testing.T) {
 		}
 	}
 	checkServe(t, "deploy/kubernetes", args)
+	// Everybody comes through the ingress: unless its network is named, they are one address with one rate.
+	if !slices.ContainsFunc(args, func(arg string) bool {
+		network, named := strings.CutPrefix(arg, "--limits-attempts-proxy=")
+		_, err := netip.ParsePrefix(network)
+		return named && err == nil
+	}) {
+		t.Errorf("no network of the ingress is named: %q", args)
+	}
 	drain, err := time.ParseDuration(config["DRAIN"])
 	if grace := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second; err != nil || grace < drain+10*time.Second {
 		t.Errorf("the grace period is %s and the drain %s: %v", grace, drain, err)
