@@ -18,7 +18,8 @@ func newBench() *cobra.Command {
 		Long: `Load a service, measure it and check its promises.
 
 relay, durable, idle, fanin, fanout, random, scale, look and handshakes drive a service
-that runs already. chaos and stall start one of their own, on a port of the loopback and in a
+that runs already; if it asks for tokens, with --identity-development, --identity-data makes
+some for their users. chaos and stall start one of their own, on a port of the loopback and in a
 temporary directory.
 
 Every run uses users that nobody else has; what they sent stays in the store of
@@ -107,6 +108,7 @@ func newWorkload(w workload) *cobra.Command {
 	config, output := w.defaults, resultFormat{}
 	config.Workload = w.kind
 	var trust trustOptions
+	var signer benchIdentity
 	cmd := &cobra.Command{
 		Use:   string(w.kind),
 		Short: w.short,
@@ -129,6 +131,9 @@ connections were lost.`,
 			if config.TLS, err = trust.tls(); err != nil {
 				return err
 			}
+			if config.Token, err = signer.token(); err != nil {
+				return err
+			}
 			result, err := bench.Run(cmd.Context(), config)
 			line.Clear()
 			return conclude(cmd.OutOrStdout(), &output, result, err)
@@ -136,6 +141,7 @@ connections were lost.`,
 	}
 	f := cmd.Flags()
 	trust.flags(f)
+	signer.flags(f)
 	f.StringVar(&config.URL, "url", "ws://127.0.0.1:8080", "address of the service, ws://host:port or wss://host:port")
 	f.IntVar(&config.Users, "users", config.Users, "users, each with a connection")
 	f.StringVar((*string)(&config.Protocol), "protocol", string(config.Protocol), spoken(w.kind))

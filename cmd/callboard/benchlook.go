@@ -15,7 +15,7 @@ import (
 )
 
 func newBenchLook() *cobra.Command {
-	config, output, caller := bench.LookConfig{}, resultFormat{}, callerOptions{}
+	config, output, caller, signer := bench.LookConfig{}, resultFormat{}, callerOptions{}, benchIdentity{}
 	cmd := &cobra.Command{
 		Use:   "look",
 		Short: "Look at a service under load, and see what that costs",
@@ -35,6 +35,9 @@ median of --rounds.`,
 			if err != nil {
 				return err
 			}
+			if config.Token, err = signer.token(); err != nil {
+				return err
+			}
 			pages, err := caller.pages() //nolint:bodyclose // it is no response yet
 			if err != nil {
 				return err
@@ -50,6 +53,7 @@ median of --rounds.`,
 	f := cmd.Flags()
 	f.StringVar(&config.URL, "url", "ws://127.0.0.1:8080", "address of the service, ws://host:port or wss://host:port")
 	caller.flags(cmd)
+	signer.flags(f)
 	f.IntVar(&config.Users, "users", 200, "users who send, each with a connection")
 	f.IntVar(&config.Idle, "idle", 15_000, "further users, who are connected and do nothing")
 	f.IntVar(&config.Rounds, "rounds", 5, "turns of each kind")

@@ -11,7 +11,7 @@ import (
 )
 
 func newBenchScale() *cobra.Command {
-	config, output, caller := bench.ScaleConfig{}, resultFormat{}, callerOptions{}
+	config, output, caller, signer := bench.ScaleConfig{}, resultFormat{}, callerOptions{}, benchIdentity{}
 	cmd := &cobra.Command{
 		Use:   "scale",
 		Short: "Change the number of shards under load",
@@ -35,6 +35,9 @@ was lost, doubled or reordered, or that connections were lost.`,
 			if err != nil {
 				return err
 			}
+			if config.Token, err = signer.token(); err != nil {
+				return err
+			}
 			config.Move = func(ctx context.Context, shards int) (int, error) {
 				state, err := rescale(ctx, &caller, client, uint32(shards), io.Discard)
 				return int(state.GetMoved()), err
@@ -49,6 +52,7 @@ was lost, doubled or reordered, or that connections were lost.`,
 	f := cmd.Flags()
 	f.StringVar(&config.URL, "url", "ws://127.0.0.1:8080", "address of the service, ws://host:port or wss://host:port")
 	caller.flags(cmd)
+	signer.flags(f)
 	f.IntVar(&config.Users, "users", 1000, "users, each with a connection")
 	f.IntSliceVar(&config.Steps, "steps", []int{8, 32, 8, 1}, "numbers of shards, one after the other; the first before the load begins")
 	f.StringVar((*string)(&config.Protocol), "protocol", string(bench.Proto), spoken(bench.Relay))

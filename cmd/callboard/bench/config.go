@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -57,8 +58,9 @@ type Config struct {
 	Settle   time.Duration // With Check: how long what is confirmed may take to be seen, behind the end.
 	Protocol Protocol
 	Check    bool
-	TLS      *tls.Config // For addresses with wss; nil: Go's.
-	PID      int         // The service's process, if it is on this machine: its memory and processor time are shown.
+	TLS      *tls.Config                           // For addresses with wss; nil: Go's.
+	Token    func(protocol.UserID) (string, error) // Of a user, shown in the handshake; nil: the service asks for none.
+	PID      int                                   // The service's process, if it is on this machine: its memory and processor time are shown.
 
 	Progress func(Progress) // Called each second or so; nil: nobody wants to know.
 }
@@ -116,6 +118,18 @@ func (c *Config) validate() error {
 		return fmt.Errorf("--settle is %s: give 0 or more, like 10s", c.Settle)
 	}
 	return nil
+}
+
+// header is what a user's handshake has besides.
+func (c *Config) header(user protocol.UserID) (http.Header, error) {
+	if c.Token == nil {
+		return nil, nil //nolint:nilnil // a nil header is an empty one
+	}
+	token, err := c.Token(user)
+	if err != nil {
+		return nil, err
+	}
+	return http.Header{"Authorization": {"Bearer " + token}}, nil
 }
 
 // A Progress is how far a run is.

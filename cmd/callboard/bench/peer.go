@@ -47,8 +47,12 @@ const (
 // connect opens the connection, up to the server's CONNECT.
 func (p *peer) connect(ctx context.Context, address string) error {
 	subprotocol := p.load.config.Protocol.subprotocol()
+	header, err := p.load.config.header(p.id)
+	if err != nil {
+		return err
+	}
 	conn, err := client.DialConn(ctx, address, p.id, client.ConnConfig{
-		Subprotocol: subprotocol, ReadBuffer: p.load.readBuffer(), NetDial: p.load.source.dialer(p.index), TLS: p.load.config.TLS,
+		Subprotocol: subprotocol, Header: header, ReadBuffer: p.load.readBuffer(), NetDial: p.load.source.dialer(p.index), TLS: p.load.config.TLS,
 	})
 	if err != nil {
 		return err
