@@ -32,6 +32,8 @@ func TestBenchComplaintsSayWhatToDo(t *testing.T) {
 		"chaos --rounds 0":                  {"--rounds is 0"},
 		"chaos --devices 16":                {"--devices is 16", "1 to 15"},
 		"chaos quickly":                     {`"quickly"`, "behind --"},
+		"relay --identity-data /nowhere":    {"--identity-data", "/nowhere", "--identity-development"},
+		"handshakes --kinds silent,loud":    {`"loud"`, "mute"},
 		"stall --server-pid 1":              {"--url"},
 		"stall --url ws://127.0.0.1:1":      {"--server-pid is missing"},
 		"stall --rate 0":                    {"--rate is 0"},

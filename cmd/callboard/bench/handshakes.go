@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // HandshakesConfig says what Handshakes does: the load is that of Relay.
@@ -32,7 +33,7 @@ func (c *HandshakesConfig) validate() error {
 		return fmt.Errorf("--kinds is empty: give some of %v", Attacks)
 	}
 	for _, kind := range c.Kinds {
-		if attacks[kind] == "" && kind != Silent {
+		if !slices.Contains(Attacks, kind) {
 			return fmt.Errorf("--kinds has %q: give some of %v", kind, Attacks)
 		}
 	}
@@ -64,7 +65,7 @@ func Handshakes(ctx context.Context, config HandshakesConfig) (*HandshakesResult
 		return nil, err
 	}
 	r := &HandshakesResult{Protocol: config.Protocol, Users: config.Users, Window: config.Window, Size: config.Size, Rate: config.Rate}
-	s, err := newStorm(config.URL, config.Kinds, config.TLS != nil)
+	s, err := newStorm(config.URL, config.Kinds)
 	if err != nil {
 		return nil, err
 	}
@@ -73,14 +74,14 @@ func Handshakes(ctx context.Context, config HandshakesConfig) (*HandshakesResult
 		if err != nil {
 			return nil, err
 		}
-		from, own := s.counts(), processorTime()
+		from, own := s.fatesNow(), processorTime()
 		end := s.rage(ctx, config.Attempts*(round+1)/config.Rounds-config.Attempts*round/config.Rounds, config.Duration)
 		stormy, err := load.spell(ctx, "storm")
 		end()
 		if err != nil {
 			return nil, err
 		}
-		r.add(calm, stormy, s.counts().since(from), processorTime()-own)
+		r.add(calm, stormy, from, s.fatesNow(), processorTime()-own)
 	}
 	load.halt()
 	if load.ledger != nil {

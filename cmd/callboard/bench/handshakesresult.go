@@ -43,17 +43,16 @@ type StormRound struct {
 	Throughput float64 `json:"throughput_ratio"`
 	P99        float64 `json:"p99_ratio"`
 
-	Attempts int64   `json:"attempts"`
-	Answered int64   `json:"answered"`  // with an HTTP status
-	Cut      int64   `json:"cut"`       // without a word
-	Failed   int64   `json:"failed"`    // could not be made
-	OwnCores float64 `json:"own_cores"` // of this process, for the relay and the storm
+	Fate                     // of all kinds together
+	Kinds    map[Attack]Fate `json:"kinds"`
+	OwnCores float64         `json:"own_cores"` // of this process, for the relay and the storm
 }
 
-func (r *HandshakesResult) add(calm, storm Spell, what stormCounts, own time.Duration) {
-	round := StormRound{
-		Calm: calm, Storm: storm, Attempts: what.made, Answered: what.answered, Cut: what.cut, Failed: what.failed,
-		OwnCores: own.Seconds() / storm.Seconds,
+func (r *HandshakesResult) add(calm, storm Spell, from, to map[Attack]Fate, own time.Duration) {
+	round := StormRound{Calm: calm, Storm: storm, Kinds: map[Attack]Fate{}, OwnCores: own.Seconds() / storm.Seconds}
+	for kind, fate := range to {
+		round.Kinds[kind] = fate.minus(from[kind])
+		round.Fate = round.plus(round.Kinds[kind])
 	}
 	if calm.Messages > 0 {
 		round.Throughput = storm.MessagesPerSecond / calm.MessagesPerSecond
@@ -67,14 +66,17 @@ func (r *HandshakesResult) add(calm, storm Spell, what stormCounts, own time.Dur
 // conclude fills in the medians.
 func (r *HandshakesResult) conclude() {
 	var throughput, p99 []float64
-	failed, made := int64(0), int64(0)
+	var all Fate
 	for i := range r.Rounds {
 		throughput, p99 = append(throughput, r.Rounds[i].Throughput), append(p99, r.Rounds[i].P99)
-		failed, made = failed+r.Rounds[i].Failed, made+r.Rounds[i].Attempts
+		all = all.plus(r.Rounds[i].Fate)
 	}
 	r.Throughput, r.P99 = median(throughput), median(p99)
-	if failed > made/100 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%d handshakes could not be made: the storm was less than it should have been", failed))
+	if all.Failed > all.Attempts/100 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d handshakes could not be made: the storm was less than it should have been", all.Failed))
+	}
+	if all.LetIn > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d handshakes were let in: a service that asks for no tokens checks none: run it with --identity-development, and give its --data as --identity-data", all.LetIn))
 	}
 }
 
@@ -88,8 +90,12 @@ func (r *HandshakesResult) WriteTable(out io.Writer) error {
 	t.row("workload", "relay, %s, %d users, window %d, %d bytes", r.Protocol, r.Users, r.Window, r.Size)
 	for i := range r.Rounds {
 		round := &r.Rounds[i]
-		t.row(fmt.Sprintf("round %d", i+1), "calm %.0f messages/s, storm %.0f: %.3f times; p99 %.2f times; %d handshakes, %d answered, %d cut, %d failed",
-			round.Calm.MessagesPerSecond, round.Storm.MessagesPerSecond, round.Throughput, round.P99, round.Attempts, round.Answered, round.Cut, round.Failed)
+		t.row(fmt.Sprintf("round %d", i+1), "calm %.0f messages/s, storm %.0f: %.3f times; p99 %.2f times",
+			round.Calm.MessagesPerSecond, round.Storm.MessagesPerSecond, round.Throughput, round.P99)
+		for _, kind := range slices.Sorted(maps.Keys(round.Kinds)) {
+			fate := round.Kinds[kind]
+			t.row("", "%s: %d handshakes, %d answered, %d let in, %d cut, %d kept, %d failed", kind, fate.Attempts, fate.Answered, fate.LetIn, fate.Cut, fate.Kept, fate.Failed)
+		}
 		if round.Storm.ServiceCores > 0 {
 			t.row("", "the service used %.2f cores when calm and %.2f in the storm, this process %.2f", round.Calm.ServiceCores, round.Storm.ServiceCores, round.OwnCores)
 		}
