@@ -183,7 +183,7 @@ func number(text string) (n int) {
 func breakingConfig() Config {
 	return Config{
 		PingInterval: 24 * time.Hour, Shards: 4, MaxInFlight: 16,
-		Intensity: Intensity{Failures: 3, Window: time.Second, Park: 50 * time.Millisecond, MaxPark: time.Second},
+		Intensity:   Intensity{Failures: 3, Window: time.Second, Park: 50 * time.Millisecond, MaxPark: time.Second},
 		Supervision: Supervision{Journal: Intensity{Park: 20 * time.Millisecond, MaxPark: 200 * time.Millisecond}},
 	}
 }
