@@ -97,11 +97,16 @@ func (j *journal) Receive(ctx actor.Context) {
 }
 
 // rest has the journal, if it has failed too often with no commit in between, take nothing for a
-// while, as if the store did not work.
+// while, as if the store did not work. A failure over what comes meanwhile, a cursor or a fence, does not
+// make the rest longer: it would never end.
 func (j *journal) rest() {
-	wait := probeEvery
+	wait, now := probeEvery, j.system.now()
+	if now < j.rested {
+		j.probeIn(j.rested - now)
+		return
+	}
 	if rest := j.system.tires("journal", j.system.journal.GetId(), &j.stamina); rest > 0 {
-		j.rested = j.system.now() + rest
+		j.rested = now + rest
 		if j.failure == nil {
 			j.close(ErrUnavailableStore, fmt.Errorf("the journal has failed %d times in a row and rests", j.stamina.failures))
 			wait = rest
