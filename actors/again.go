@@ -27,6 +27,7 @@ func mustBeDone(message any) bool {
 	case *prepare, *prepareMore, *turn, *settle, *claim, *absent, *handover, *remember, *inherit: // to a shard, as those that follow
 	case *quiet, *leave, *stay, *sweep, *fenced, *unpark, *detach, *ack, *sessionClosed, *wasSetAside, *forgetCrashes, *wrappedUp:
 	case *attach, *overdue, *end:
+	case *actor.Terminated: // from those below
 	default:
 		return false
 	}

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"callboard/protocol"
 )
 
@@ -50,6 +52,7 @@ func TestPanicsOverWhatMustBeDoneLeaveNothingWaiting(t *testing.T) {
 		{"shard", &prepare{}}, {"shard", &turn{}}, {"shard", &settle{}},
 		{"shard", &fenced{}}, {"shard", &unpark{}}, {"shard", &quiet{}}, {"shard", &leave{}}, {"shard", &stay{}}, {"shard", &sweep{}},
 		{"shard", &attach{}}, {"shard", &detach{}}, {"shard", &ack{}}, {"shard", &sessionClosed{}},
+		{"shard", &actor.Terminated{}}, {"registry", &actor.Terminated{}}, {"gateway", &actor.Terminated{}},
 		{"registry", &prepared{}}, {"registry", &turned{}}, {"registry", &shardSettled{}},
 		{"gateway", &open{}}, {"gateway", &beat{}}, {"gateway", &sessionEnded{}},
 	} {

@@ -57,14 +57,22 @@ func (s *shard) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, ch
 	}
 }
 
-// terminated goes on where the end of a user's actor leaves its entry.
+// terminated goes on where the end of a user's actor leaves its entry. It may be tried again, and
+// counts the end when all is done.
 func (s *shard) terminated(ctx actor.Context, msg *actor.Terminated) {
+	switch e := s.users[userOf(msg.Who)]; {
+	case e == nil:
+	case e.pid.Equal(msg.Who):
+		s.goOn(ctx, e)
+	case e.state == active && !e.held.none(): // the next actor is there, and failed to get its mail
+		s.release(ctx, e)
+	}
 	s.actors--
 	s.endLast(ctx)
-	e := s.users[userOf(msg.Who)]
-	if e == nil || !e.pid.Equal(msg.Who) {
-		return
-	}
+}
+
+// goOn is what follows on the end of a user's actor.
+func (s *shard) goOn(ctx actor.Context, e *entry) {
 	defer s.wrappedUp(ctx, e)
 	switch e.state {
 	case leaving:
@@ -74,10 +82,12 @@ func (s *shard) terminated(ctx actor.Context, msg *actor.Terminated) {
 	case active, recovering:
 		e.actor.abandoned()
 		rest := e.actor.box.Rest()
-		s.system.mailHop(HopHeld, rest, "the receiver's actor is being replaced")
 		e.hold(rest)
+		s.system.mailHop(HopHeld, rest, "the receiver's actor is being replaced")
 		s.recover(ctx, e)
-	case fencing, parked, arriving:
+	case parked: // it is tried again
+		s.turnAway(ctx, e)
+	case fencing, arriving:
 	}
 }
 
@@ -166,20 +176,29 @@ func (s *shard) recover(ctx actor.Context, e *entry) {
 	s.rests(1)
 	s.system.counts.parkings.Add(1)
 	e.actor = nil
+	e.quietAt = s.system.now() + rest
+	if !e.moves {
+		s.system.after(rest, ctx.Self(), &unpark{e.id})
+	}
+	s.turnAway(ctx, e)
+}
+
+// turnAway tells those who wait for a user that it is parked, and lets one go who moves. It may be
+// tried again.
+func (s *shard) turnAway(ctx actor.Context, e *entry) {
 	for _, session := range e.sessions {
 		ctx.Send(session, &refused{err: ErrUnavailable}) // those that are attached already stay
 	}
-	for _, mail := range e.held.take() {
+	held := e.held.all()
+	for i, mail := range held {
+		e.held = fewOf(held[i+1:])
 		msg, sender := restore(mail)
 		s.system.refuse(ctx, sender, msg, ErrUnavailable)
 	}
-	e.quietAt = s.system.now() + rest
 	if e.moves {
 		s.rests(-1)
 		s.give(ctx, e)
-		return
 	}
-	s.system.after(rest, ctx.Self(), &unpark{e.id})
 }
 
 func (s *shard) unpark(ctx actor.Context, msg *unpark) {

@@ -365,13 +365,15 @@ func (s *System) fault(actor string, message any) {
 	}
 }
 
-// faultIn is fault for an actor that survives its panics. Its life is left alone, for nothing
-// of ours could fail there, and nobody would do it again.
+// faultIn is fault for an actor that survives its panics. Its own life is left alone, for nothing
+// of ours could fail there, and nobody would do it again. The ends of those below it are not.
 func (s *System) faultIn(name string, message any) {
 	if s.config.hooks.fault == nil {
 		return
 	}
 	switch message.(type) {
+	case *actor.Terminated:
+		s.config.hooks.fault(name, message)
 	case actor.AutoReceiveMessage, actor.SystemMessage, *end:
 	default:
 		s.config.hooks.fault(name, message)
