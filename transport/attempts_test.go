@@ -107,8 +107,8 @@ func TestSourceIsTheLastThatOurProxiesName(t *testing.T) {
 		"in two lines":              {"10.0.0.1:5", []string{"203.0.113.1", "198.51.100.9", "10.1.1.1"}, "198.51.100.9"},
 		"over IPv6":                 {"[2001:db8::1]:5", []string{"2001:db9::7"}, "2001:db9::7"},
 		"a mapped proxy":            {"[::ffff:10.0.0.1]:5", []string{"198.51.100.9"}, "198.51.100.9"},
-		"a proxy that says nothing": {"10.0.0.1:5", nil, ""},
-		"no address":                {"10.0.0.1:5", []string{"198.51.100.9, unknown"}, ""},
+		"a proxy that says nothing": {"10.0.0.1:5", nil, "10.0.0.1"},
+		"no address":                {"10.0.0.1:5", []string{"198.51.100.9, unknown"}, "10.0.0.1"},
 		"a pipe":                    {"@", nil, ""},
 	} {
 		r := &http.Request{RemoteAddr: test.remote, Header: http.Header{"X-Forwarded-For": test.named}}

@@ -46,7 +46,7 @@ func TestTopShowsSortsFiltersOpensAndCloses(t *testing.T) {
 	term.press("Escape")
 	term.hides(`/ar`)
 	term.press("4")
-	term.shows(`^closed_by_operator +0 +0 +\S+ +1`)
+	term.shows(`^closed_by_operator +0 +0 +0 +0 +\S+ +1`)
 	term.press("3")
 	term.shows(`^registry .*16 shards`)
 	term.press("?")
