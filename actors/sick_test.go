@@ -231,6 +231,7 @@ func TestWhatIsPutOffIsTriedAgainByTheSetting(t *testing.T) {
 		})
 		w.system.root.Send(w.system.doorkeeper, msgSweepBlocks)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		var want []time.Duration
 		for _, seconds := range []int{0, 0, 0, 2, 2, 2, 5, 5, 5, 8} {
 			want = append(want, time.Duration(seconds)*time.Second)

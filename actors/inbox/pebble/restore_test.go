@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -83,19 +84,20 @@ func TestHalfRestoredDirectoryIsRefused(t *testing.T) {
 	folder := "/"
 	backedUp(t, config, folder)
 	for failAt := 0; ; failAt++ {
-		step, to := 0, files.PathJoin("/", "new"+strings.Repeat("x", failAt))
+		var steps atomic.Int64 // Pebble removes files in a goroutine of its own
+		to := files.PathJoin("/", "new"+strings.Repeat("x", failAt))
 		files.Break(func(name string) error {
 			if !strings.Contains(name, to+"/") {
 				return nil
 			}
-			if step++; step > failAt {
+			if steps.Add(1) > int64(failAt) {
 				return syscall.EIO
 			}
 			return nil
 		})
 		_, err := pebble.Restore(context.Background(), "/backups/b", to, config)
 		files.Break(nil)
-		if step <= failAt {
+		if steps.Load() <= int64(failAt) {
 			if err != nil || failAt < 10 {
 				t.Errorf("after %d failures: %v", failAt, err)
 			}
@@ -108,7 +110,7 @@ func TestHalfRestoredDirectoryIsRefused(t *testing.T) {
 		if again == nil {
 			state, _ := s.Open("bob")
 			_ = s.Close()
-			if step > 1 { // the first is the mark itself, before which nothing is there
+			if steps.Load() > 1 { // the first is the mark itself, before which nothing is there
 				t.Fatalf("failure %d (%v) left a store that opens, with %d messages", failAt, err, state.Head)
 			}
 		} else if !errors.Is(again, pebble.ErrUnfinished) {
