@@ -112,7 +112,7 @@ func TestSlowHeadersAreCut(t *testing.T) {
 
 // Who says nothing is cut for who comes, the oldest first, and keeps nobody out.
 func TestConnectionsThatSayNothingAreBoundedAndGiveWay(t *testing.T) {
-	s := start(t, Config{MaxPending: 20, HandshakeTimeout: 3 * time.Second}, actors.Config{})
+	s := start(t, Config{MaxPending: 20, HandshakeTimeout: 10 * time.Second}, actors.Config{})
 	besieged(t, s, func() {
 		var silent []*rawPeer
 		for n := range 70 {
