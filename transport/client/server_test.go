@@ -298,7 +298,11 @@ func TestSendRefusesWhatTheServiceWould(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer closes(t, c)
+	defer func() {
+		if err := c.Close(within(t)); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	}()
 	for name, message := range map[string]struct {
 		receiver    protocol.UserID
 		content, id string

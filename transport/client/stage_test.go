@@ -247,9 +247,10 @@ func (p *peer) ends(c *client.Client) (rest []protocol.Message) {
 	return <-read
 }
 
-// closes ends a client that has no connection.
+// closes ends a client, in a bubble, that has no connection.
 func closes(t *testing.T, c *client.Client) {
 	t.Helper()
+	synctest.Wait() // a client that has yet to notice its connection's end would say goodbye on it
 	if err := c.Close(context.Background()); err != nil {
 		t.Errorf("Close: %v", err)
 	}
