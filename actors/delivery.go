@@ -140,16 +140,12 @@ func (t *tail) clear() {
 // those that have all before them, and from the tail or the store to the others
 // when they have room again.
 func (u *user) deliver(entries []*keep) {
-	var at *protocol.Receive
-	defer blame(&at)
 	behind := false
 	for _, k := range entries {
 		handed := false
 		for _, a := range u.sessions {
 			if a.sent+1 == k.message.Seq && a.room() {
-				at = &k.message
-				u.pass(a, at)
-				at = nil // what fails from here on is not this message's fault
+				u.pass(a, &k.message)
 				handed = true
 				u.sample(a)
 			} else {
@@ -208,13 +204,9 @@ func (u *user) readLater() {
 // pump sends one session what it has room for. When a read is due, it reads from the
 // store however little there is room for.
 func (u *user) pump(a *attachment, due bool) {
-	var at *protocol.Receive
-	defer blame(&at)
 	for a.sent < u.head && a.room() {
 		if m := u.tail.after(a.sent); m != nil {
-			at = m
 			u.pass(a, m)
-			at = nil
 			continue
 		}
 		// A read for each message that arrives would cost more than the message, so one
@@ -223,15 +215,15 @@ func (u *user) pump(a *attachment, due bool) {
 			u.readLater()
 			return
 		}
-		if !u.replay(a, &at) {
+		if !u.replay(a) {
 			return
 		}
 	}
 }
 
-// replay reads for a session what is behind what it has, and says at which message it is. It
-// returns false if the store failed.
-func (u *user) replay(a *attachment, at **protocol.Receive) bool {
+// replay reads for a session what is behind what it has. It returns false if the
+// store failed.
+func (u *user) replay(a *attachment) bool {
 	entries, err := u.system.config.Store.Read(u.id, a.sent, int(a.window)-int(a.flight.n), protocol.MaxWindowBytes-a.flight.bytes)
 	if err != nil {
 		u.system.storeTrouble("inbox not read", u.id, err)
@@ -251,15 +243,14 @@ func (u *user) replay(a *attachment, at **protocol.Receive) bool {
 		if e.Message.Seq > u.head { // committed, but the word has not come yet
 			break
 		}
-		*at = e.Message
 		u.pass(a, e.Message)
 	}
-	*at = nil
 	return true
 }
 
 // pass sends a message to a session, or tells it of the gap if the message is not to be tried.
 func (u *user) pass(a *attachment, m *protocol.Receive) {
+	defer blame(m)
 	if skipped := u.system.skipped.Load(); skipped != nil && u.skip(*skipped, a, m) {
 		return
 	}

@@ -122,7 +122,7 @@ func (s *System) Describe(ctx context.Context) (*Tree, error) {
 	if s.journalBox != nil {
 		tree.Journal.Present, tree.Journal.Waiting = true, s.journalBox.UserMessageCount()
 	}
-	tree.Levels = s.levels(tree)
+	s.levels(tree)
 	return tree, nil
 }
 

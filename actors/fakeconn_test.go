@@ -349,14 +349,7 @@ func (w *world) tryConnect(user string) (*peer, error) {
 // tryV1 opens a session that speaks V1 and says CONNECT.
 func (w *world) tryV1(user string, hello *protocol.Connect) *peer {
 	w.Helper()
-	p := &peer{w: w, conn: &fakeConn{}}
-	var err error
-	if p.link, err = w.system.Connect(w.Context(), protocol.UserID(user), V1, p.conn); err != nil {
-		w.Fatal(err)
-	}
-	if !p.link.Connect(hello) {
-		w.Fatal("the session has ended before its CONNECT")
-	}
+	p := w.opens(user, hello)
 	synctest.Wait()
 	return p
 }

@@ -131,17 +131,6 @@ func (s *System) hop(h *Hop) {
 	}
 }
 
-// stamp says when and where the hop is, once.
-func (s *System) stamp(h *Hop) {
-	if !h.At.IsZero() {
-		return
-	}
-	h.At, h.Shard = time.Now(), -1
-	if h.Receiver != "" {
-		h.Shard = shardOf(h.Receiver, len(s.ring.Load().shards))
-	}
-}
-
 // hopOfSend is a hop of a message that has no number yet. It takes the parts of a Hop one by
 // one: a Hop in their frames would make the stacks of those on the road larger.
 func (s *System) hopOfSend(kind HopKind, m *protocol.Send, session uint64, device, reason string) {

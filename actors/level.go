@@ -78,11 +78,10 @@ func inMessage(one *mailbox.Working, now time.Time) time.Duration {
 }
 
 // levels counts what the tree has of each level.
-func (s *System) levels(tree *Tree) []Level {
-	table := tree.Levels
+func (s *System) levels(tree *Tree) {
 	tuned := s.supervision.Load()
-	for i := range table {
-		l := &table[i]
+	for i := range tree.Levels {
+		l := &tree.Levels[i]
 		l.Intensity, l.Rest, l.Sick = s.intensityOf(l.Name), rests[l.Name], s.sickest.now(l.Name)
 		if supervision[l.Name].onFailure == actor.ResumeDirective {
 			l.RetryAfter, l.MaxRetryAfter = tuned.RetryAfter, tuned.MaxRetryAfter
@@ -101,5 +100,4 @@ func (s *System) levels(tree *Tree) []Level {
 			}
 		}
 	}
-	return table
 }

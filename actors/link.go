@@ -181,14 +181,17 @@ func (l *Link) Refuse(e *protocol.Error) bool {
 	if l.expelled {
 		return !l.ended.Load()
 	}
-	if e.Code != string(protocol.CodeRateLimited) { // which has been counted
-		switch what, retry := l.paced(); what {
-		case expel:
-			return l.expel(retry)
-		case refuse:
-			e.Retry = retryOf(retry)
-		}
+	switch what, retry := l.paced(); what {
+	case expel:
+		return l.expel(retry)
+	case refuse:
+		e.Retry = retryOf(retry)
 	}
+	return l.refuse(e)
+}
+
+// refuse is Refuse for what the rate has counted.
+func (l *Link) refuse(e *protocol.Error) bool {
 	l.refusedFrame(e)
 	if !l.take() {
 		return !l.ended.Load()

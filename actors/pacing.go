@@ -94,7 +94,7 @@ func (l *Link) overRate(what paced, send *protocol.Send, retry time.Duration) bo
 	}
 	e := refusalOfRate(retry)
 	e.Id = send.Id
-	return l.Refuse(e)
+	return l.refuse(e)
 }
 
 // expel closes the session, whose client does not heed what it is told. What it still sends is

@@ -26,7 +26,8 @@ func PerSecond(n, burst int) Rate {
 	return Rate{max(time.Second/time.Duration(n), 1), burst}
 }
 
-func (r Rate) validate(field string) error {
+// Validate is what is wrong with the Rate that the field has; nil: nothing.
+func (r Rate) Validate(field string) error {
 	if r.Every < 0 || r.Every > time.Hour || r.Every > 0 && (r.Burst < 1 || r.Burst > MaxBurst) {
 		return fmt.Errorf("%s is %v for each and %d at once: give up to an hour for each, 0 for no bound, and 1 to %d at once",
 			field, r.Every, r.Burst, MaxBurst)

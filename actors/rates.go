@@ -36,7 +36,7 @@ func (r *Rates) lease() int {
 }
 
 func (r *Rates) validate() error {
-	errs := []error{r.Session.validate("Rates.Session"), r.User.validate("Rates.User")}
+	errs := []error{r.Session.Validate("Rates.Session"), r.User.Validate("Rates.User")}
 	if r.SlowFor < 0 || r.SlowFor > time.Hour {
 		errs = append(errs, fmt.Errorf("the field Rates.SlowFor is %v: give 0 to 1h", r.SlowFor))
 	}

@@ -1,6 +1,10 @@
 package actors
 
-import "callboard/protocol"
+import (
+	"time"
+
+	"callboard/protocol"
+)
 
 // Tracer records the traces that messages belong to: it is told of the hops of those whose
 // traceparent it follows, wherever they are and whenever, also when they have waited in an inbox
@@ -43,8 +47,10 @@ func (s *System) traceHop(h *Hop) {
 	if h.Traceparent == "" || s.tracer == nil || !s.tracer.Follows(h.Traceparent) {
 		return
 	}
-	s.stamp(h)
 	one := *h
-	one.Content = ""
+	one.Content, one.At, one.Shard = "", time.Now(), -1
+	if one.Receiver != "" {
+		one.Shard = shardOf(one.Receiver, len(s.ring.Load().shards))
+	}
 	s.tracer.Hop(one)
 }

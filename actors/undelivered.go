@@ -25,17 +25,14 @@ func (u *undelivered) String() string {
 	return fmt.Sprintf("message %d could not be delivered: %v", u.message.Seq, u.reason)
 }
 
-// blame names the message at which a delivery was when it failed; nil: it was between two. Call it deferred.
-func blame(at **protocol.Receive) {
-	if *at == nil {
-		return
-	}
+// blame names the message whose delivery failed. Call it deferred.
+func blame(m *protocol.Receive) {
 	switch reason := recover().(type) {
 	case nil:
 	case *undelivered, *replaceMe:
 		panic(reason)
 	default:
-		panic(&undelivered{*at, reason})
+		panic(&undelivered{m, reason})
 	}
 }
 

@@ -37,12 +37,11 @@ type stuckNow struct {
 // vital is whether the service can do nothing for some users while the actor is stuck: it
 // is a shard, or one at the top that users need.
 func vital(name string) bool {
-	switch name {
-	case "registry", "gateway", "journal":
+	switch levelOf(name) {
+	case "registry", "gateway", "journal", "shard":
 		return true
 	}
-	shard, below := strings.CutPrefix(name, "registry/")
-	return below && !strings.Contains(shard, "/")
+	return false
 }
 
 // stuck is told by the workers, on a goroutine of theirs, who is stuck.

@@ -31,20 +31,10 @@ func (s *Store) Commit(batch *inbox.Batch) error {
 // apply commits to a database that works. The caller holds commit.
 func (s *Store) apply(batch *inbox.Batch) error {
 	b := s.db.NewBatch()
-	if err := s.encode(b, batch); err != nil {
-		_ = b.Close() // nothing of it was applied
-		return err
-	}
-	version, err := s.raise(b, batch)
+	version, err := s.fill(b, batch)
 	if err != nil {
 		_ = b.Close() // nothing of it was applied
 		return err
-	}
-	if b.Empty() { // asks whether the disk works: Pebble would not look
-		if err := s.putPair(b, probeKey, 0, 0); err != nil {
-			_ = b.Close() // nothing of it was applied
-			return err
-		}
 	}
 	s.flight.begin(batch)
 	defer s.flight.end()
@@ -54,6 +44,21 @@ func (s *Store) apply(batch *inbox.Batch) error {
 	}
 	s.db.version = version
 	return nil
+}
+
+// fill makes b of a batch, and returns the version of the layout that the store has with it. The
+// caller holds commit.
+func (s *Store) fill(b *pebble.Batch, batch *inbox.Batch) (version uint64, err error) {
+	if err := s.encode(b, batch); err != nil {
+		return 0, err
+	}
+	if version, err = s.raise(b, batch); err != nil {
+		return 0, err
+	}
+	if b.Empty() { // asks whether the disk works: Pebble would not look
+		err = s.putPair(b, probeKey, 0, 0)
+	}
+	return version, err
 }
 
 // encode puts a batch into one of Pebble's. The caller holds commit.
