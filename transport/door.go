@@ -2,16 +2,13 @@ package transport
 
 import (
 	"context"
-	"math"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"callboard/actors"
 	"callboard/protocol"
 )
 
@@ -97,7 +94,7 @@ func (s *Server) tooOften(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	s.hitAttempts(s.from(r))
-	w.Header().Set("Retry-After", strconv.Itoa(int(max(1, math.Ceil(retry.Seconds())))))
+	retryAfter(w.Header(), retry)
 	w.Header().Set("Connection", "close")
 	s.refuse(w, http.StatusTooManyRequests, protocol.CodeTooManyAttempts, attemptsReason)
 	return true
@@ -140,10 +137,8 @@ func addressNamed(text string) (netip.Addr, bool) {
 // from is where a request comes from, in the words of events and of the log: behind a proxy of ours the address that it
 // names, else the peer's with its port.
 func (s *Server) from(r *http.Request) string {
-	live := s.live.Load()
-	if peer, known := addressOf(r.RemoteAddr); !known || !live.proxied(peer) {
-		return r.RemoteAddr
-	} else if source, _ := live.source(r); source != peer {
+	peer, _ := addressOf(r.RemoteAddr)
+	if source, known := s.live.Load().source(r); known && source != peer {
 		return source.String()
 	}
 	return r.RemoteAddr
@@ -162,9 +157,4 @@ func within(networks []netip.Prefix, addr netip.Addr) bool {
 func addressOf(remote string) (netip.Addr, bool) {
 	peer, err := netip.ParseAddrPort(remote)
 	return peer.Addr(), err == nil
-}
-
-// checkAttempts checks the rate at which an address may connect.
-func checkAttempts(r actors.Rate) bool {
-	return r.Every >= 0 && r.Every <= time.Hour && (r.Every == 0 || r.Burst >= 1 && r.Burst <= actors.MaxBurst)
 }

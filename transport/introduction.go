@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"time"
-	"unicode/utf8"
 
 	"callboard/actors"
 	"callboard/protocol"
@@ -64,7 +63,7 @@ func (s *Server) introduce(sock *socket, v visitor) (rest []byte, met bool) {
 		sock.link.Gone(0)
 		return nil, false
 	}
-	s.admit(sock.link, &v)
+	s.admit(sock.link, v.admission)
 	return in.in, sock.link.Connect(connect)
 }
 
@@ -170,13 +169,11 @@ func (in *introduction) decode(opcode byte, message []byte) (*protocol.Connect, 
 	}
 	m, err := in.codec.Decode(message, nil)
 	if err != nil {
-		if in.codec != protocol.Proto && !utf8.Valid(message) {
-			return nil, &violation{protocol.CloseInvalidPayload, "a text frame must be UTF-8"}
+		bad, end := in.unreadable(message, err)
+		if end != nil {
+			return nil, end
 		}
-		if bad, ok := errors.AsType[*protocol.FrameError](err); ok {
-			return nil, &violation{protocol.ClosePolicyViolation, bad.Reason}
-		}
-		return nil, &violation{protocol.CloseInternal, string(protocol.CodeInternal)}
+		return nil, &violation{protocol.ClosePolicyViolation, bad.Reason}
 	}
 	connect, ok := m.(*protocol.Connect)
 	switch {

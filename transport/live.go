@@ -51,10 +51,7 @@ func (l *Live) validate() error {
 	if l.MaxPending < 0 {
 		errs = append(errs, fmt.Errorf("MaxPending is %d: give at least 1", l.MaxPending))
 	}
-	if !checkAttempts(l.Attempts) {
-		errs = append(errs, fmt.Errorf("the field Attempts is %v for each and %d at once: give up to an hour for each, 0 for no bound, and 1 to %d at once",
-			l.Attempts.Every, l.Attempts.Burst, actors.MaxBurst))
-	}
+	errs = append(errs, l.Attempts.Validate("the field Attempts"))
 	if l.Drain < 0 {
 		errs = append(errs, errors.New("the field Drain is negative: give a positive time"))
 	}

@@ -3,6 +3,8 @@ package transport
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
+	"time"
 
 	"callboard/protocol"
 )
@@ -19,6 +21,11 @@ func writeProblem(w http.ResponseWriter, status int, code protocol.ErrorCode, re
 	body := problemBody(w.Header(), code, reason)
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client may have gone; nobody is left to tell
+}
+
+// retryAfter tells a client when to come back, in whole seconds and never at once.
+func retryAfter(h http.Header, wait time.Duration) {
+	h.Set("Retry-After", strconv.Itoa(int(max(1, (wait+time.Second-1)/time.Second))))
 }
 
 // problemBody returns the body of a refusal and sets the header that says what it is.

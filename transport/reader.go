@@ -141,17 +141,27 @@ var wrongOpcode = [...]string{
 
 // refuse answers a message that could not be decoded.
 func (s *socket) refuse(payload []byte, err error) (more bool) {
-	if s.codec != protocol.Proto && !utf8.Valid(payload) {
-		return s.fail(&violation{protocol.CloseInvalidPayload, "a text frame must be UTF-8"})
-	}
-	var bad *protocol.FrameError
-	if !errors.As(err, &bad) {
-		return s.fail(&violation{protocol.CloseInternal, string(protocol.CodeInternal)})
+	bad, end := s.unreadable(payload, err)
+	if end != nil {
+		return s.fail(end)
 	}
 	if s.greets() {
 		return s.fail(&violation{protocol.ClosePolicyViolation, bad.Reason})
 	}
 	return s.link.Refuse(bad.Message())
+}
+
+// unreadable is what is wrong with a message that could not be decoded, or why the connection
+// ends over it.
+func (s *socket) unreadable(payload []byte, err error) (*protocol.FrameError, *violation) {
+	if s.codec != protocol.Proto && !utf8.Valid(payload) {
+		return nil, &violation{protocol.CloseInvalidPayload, "a text frame must be UTF-8"}
+	}
+	bad, ok := errors.AsType[*protocol.FrameError](err)
+	if !ok {
+		return nil, &violation{protocol.CloseInternal, string(protocol.CodeInternal)}
+	}
+	return bad, nil
 }
 
 // closed: the peer's close frame. Nothing comes behind it.

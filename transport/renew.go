@@ -23,7 +23,7 @@ func (s *socket) vouch(token string) *violation {
 	case id.User != s.link.User():
 		return closeFor(errUserMismatch)
 	}
-	s.server.admit(s.link, &visitor{admission: s.server.admission(id)})
+	s.server.admit(s.link, s.server.admission(id))
 	return nil
 }
 

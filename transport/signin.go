@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"time"
 
 	"callboard/actors"
@@ -35,7 +34,7 @@ type refusal struct {
 func (s *Server) refuseSignIn(w http.ResponseWriter, f *refusal, shown bool) {
 	switch {
 	case f.retry > 0:
-		w.Header().Set("Retry-After", strconv.Itoa(int((f.retry+time.Second-1)/time.Second)))
+		retryAfter(w.Header(), f.retry)
 	case f.status == http.StatusUnauthorized && shown:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="callboard", error="invalid_token"`)
 	case f.status == http.StatusUnauthorized:
@@ -122,12 +121,12 @@ func closeFor(err error) *violation {
 
 // admit lets a visitor stay who has a session now: for as long as the token says, and not
 // if that was revoked since it was verified.
-func (s *Server) admit(link *actors.Link, v *visitor) {
+func (s *Server) admit(link *actors.Link, a actors.Admission) {
 	if s.config.Identity == nil {
 		return
 	}
-	link.Admit(v.admission)
-	if s.config.Identity.IsRevoked(identity.TokenID(v.admission.Token)) {
+	link.Admit(a)
+	if s.config.Identity.IsRevoked(identity.TokenID(a.Token)) {
 		link.Fail(protocol.CloseUnauthorized, string(protocol.CodeUnauthorized))
 	}
 }

@@ -196,7 +196,7 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, v visitor, subp
 		return false
 	}
 	sock.link, sock.maxFrame = link, link.FrameBytes()
-	s.admit(link, &v)
+	s.admit(link, v.admission)
 	s.upgraded.Add(1)
 	s.read(sock, nil)
 	return true

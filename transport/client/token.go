@@ -89,9 +89,8 @@ const (
 )
 
 func newRenewal(life context.Context, c *Client, token string) *renewal {
-	r := &renewal{client: c, timer: time.NewTimer(time.Hour), got: make(chan newToken, 1)}
+	r := &renewal{client: c, timer: stoppedTimer(), got: make(chan newToken, 1)}
 	r.life, r.stop = context.WithCancel(life)
-	r.timer.Stop()
 	r.schedule(token)
 	return r
 }

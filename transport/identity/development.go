@@ -71,15 +71,28 @@ func writeKey(path string) error {
 
 // Sign makes a development token for a user with the key in a file.
 func Sign(keyFile string, user protocol.UserID, life time.Duration) (string, error) {
-	i := issuer{Issuer: Development(keyFile), keys: newKeys(false)}
-	read, err := i.readKeys(keyFile)
+	sign, err := Signer(keyFile, life)
 	if err != nil {
 		return "", err
 	}
+	return sign(user)
+}
+
+// Signer is Sign for many users: the file is read once.
+func Signer(keyFile string, life time.Duration) (func(protocol.UserID) (string, error), error) {
+	i := issuer{Issuer: Development(keyFile), keys: newKeys(false)}
+	read, err := i.readKeys(keyFile)
+	if err != nil {
+		return nil, err
+	}
 	private, ok := read.keys[0].Key().(ed25519.PrivateKey)
 	if !ok {
-		return "", fmt.Errorf("%s has no Ed25519 key to sign with: 'callboard token key' makes one", keyFile)
+		return nil, fmt.Errorf("%s has no Ed25519 key to sign with: 'callboard token key' makes one", keyFile)
 	}
+	return func(user protocol.UserID) (string, error) { return sign(private, user, life) }, nil
+}
+
+func sign(private ed25519.PrivateKey, user protocol.UserID, life time.Duration) (string, error) {
 	now := time.Now()
 	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.RegisteredClaims{
 		Issuer: DevelopmentIssuer, Audience: jwt.ClaimStrings{DevelopmentAudience}, Subject: string(user), ID: rand.Text(),

@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
 	"time"
@@ -127,7 +128,7 @@ func (a *assembler) begin(key spanKey, h *actors.Hop, users bool) {
 	trace, _ := hex.DecodeString(h.Traceparent[3:35])
 	parent, _ := hex.DecodeString(h.Traceparent[36:52])
 	s := &tracepb.Span{
-		TraceId: trace, ParentSpanId: parent, SpanId: newSpanID(), Flags: 1,
+		TraceId: trace, ParentSpanId: parent, SpanId: appendID(nil), Flags: 1,
 		Name: key.stage.String(), Kind: key.stage.kind(), StartTimeUnixNano: uint64(h.At.UnixNano()),
 		Attributes: attributes(h, users),
 	}
@@ -137,13 +138,8 @@ func (a *assembler) begin(key spanKey, h *actors.Hop, users bool) {
 	a.open[key] = &span{Span: s, began: h.At}
 }
 
-func newSpanID() []byte {
-	id := make([]byte, 8)
-	for n := 1 + rand.Uint64N(1<<64-1); n > 0; n >>= 8 {
-		id = append(id[1:], byte(n))
-	}
-	return id
-}
+// appendID appends 8 random bytes that are not all 0: a span's id, or half of a trace's.
+func appendID(b []byte) []byte { return binary.BigEndian.AppendUint64(b, 1+rand.Uint64N(1<<64-1)) }
 
 // event notes a hop on the way, and returns the span.
 func (a *assembler) event(key spanKey, h *actors.Hop) *span {

@@ -51,13 +51,13 @@ func (s *sender) run(ctx context.Context) {
 			return
 		}
 		s.batch = append(s.batch[:0], first)
-		s.gather(ctx)
+		s.gather()
 		s.send(until)
 	}
 }
 
 // gather adds to the batch what comes within the time for it.
-func (s *sender) gather(ctx context.Context) {
+func (s *sender) gather() {
 	enough := time.NewTimer(batchTime)
 	defer enough.Stop()
 	for len(s.batch) < maxBatch {
@@ -69,16 +69,6 @@ func (s *sender) gather(ctx context.Context) {
 			s.batch = append(s.batch, span)
 		case <-enough.C:
 			return
-		case <-ctx.Done(): // take what is there
-			select {
-			case span, more := <-s.tracer.spans:
-				if !more {
-					return
-				}
-				s.batch = append(s.batch, span)
-			case <-enough.C:
-				return
-			}
 		}
 	}
 }

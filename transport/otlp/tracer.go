@@ -89,13 +89,7 @@ func (t *Tracer) Begin() string {
 
 // newTraceparent names a new trace, and the span that it begins with.
 func newTraceparent() string {
-	var ids [24]byte
-	for i := 0; i < len(ids); i += 8 {
-		n := 1 + rand.Uint64N(1<<64-1) // neither id may be 0
-		for j := range 8 {
-			ids[i+j] = byte(n >> (8 * j))
-		}
-	}
+	ids := appendID(appendID(appendID(make([]byte, 0, 24))))
 	text := make([]byte, 0, protocol.TraceparentBytes)
 	text = hex.AppendEncode(append(text, "00-"...), ids[:16])
 	text = hex.AppendEncode(append(text, '-'), ids[16:])
