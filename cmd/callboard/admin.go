@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -21,11 +20,6 @@ import (
 
 // adminTokenName is the file that has the admin token.
 const adminTokenName = "admin-token"
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
-}
 
 // openAdmin listens; the listener is nil if there is to be no admin API.
 func openAdmin(ctx context.Context, c *config.Config) (net.Listener, error) {

@@ -88,7 +88,7 @@ func (o *callerOptions) road() (*http.Client, string, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, "", misused("--admin %q: give http://host:port or https://host:port, like http://127.0.0.1:8081", o.url)
 	}
-	if u.Scheme == "http" && !isLoopback(u.Hostname()) && !o.insecure {
+	if u.Scheme == "http" && !config.IsLoopbackHost(u.Hostname()) && !o.insecure {
 		return nil, "", misused("--admin %s would send the token over the network in clear: come by https or an ssh tunnel, or give --insecure", o.url)
 	}
 	secret, err := o.secret()

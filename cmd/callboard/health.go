@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"callboard/cmd/callboard/config"
 )
 
 func newHealth() *cobra.Command {
@@ -51,7 +53,7 @@ func health(ctx context.Context, address string, timeout time.Duration, out io.W
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	status, said, err := askReady(ctx, u)
-	if err == nil && status == http.StatusBadRequest && u.Scheme == "http" && isLoopback(u.Hostname()) && strings.Contains(said, "HTTPS server") {
+	if err == nil && status == http.StatusBadRequest && u.Scheme == "http" && config.IsLoopbackHost(u.Hostname()) && strings.Contains(said, "HTTPS server") {
 		u.Scheme = "https"
 		status, said, err = askReady(ctx, u)
 	}
@@ -77,7 +79,7 @@ func askReady(ctx context.Context, u *url.URL) (status int, said string, err err
 		return 0, "", fmt.Errorf("making a request: %w", err)
 	}
 	transport := &http.Transport{DisableKeepAlives: true, Proxy: http.ProxyFromEnvironment}
-	if isLoopback(u.Hostname()) {
+	if config.IsLoopbackHost(u.Hostname()) {
 		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true} //nolint:gosec // it is this machine, and nothing is told it
 	}
 	answer, err := (&http.Client{Transport: transport}).Do(request)

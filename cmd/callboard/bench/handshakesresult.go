@@ -101,14 +101,10 @@ func (r *HandshakesResult) WriteTable(out io.Writer) error {
 		}
 	}
 	t.row("throughput", "%.3f times that of the calm, the median of %d rounds; p99 %.2f times", r.Throughput, len(r.Rounds), r.P99)
-	for _, code := range slices.Sorted(maps.Keys(r.Errors)) {
-		t.row("error "+code, "%d", r.Errors[code])
-	}
+	t.errors(r.Errors)
 	if r.Check != nil {
 		t.check(r.Check)
 	}
-	for _, note := range r.Notes {
-		t.row("note", "%s", note)
-	}
+	t.notes(r.Notes)
 	return t.flush()
 }

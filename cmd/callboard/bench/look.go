@@ -150,11 +150,9 @@ func (l *looker) turn(ctx context.Context, look *Look) (turn, error) {
 	if err := errors.Join(err, l.fails); err != nil {
 		return turn{}, err
 	}
-	t := turn{look: look, rate: float64(to.received-from.received) / to.at.Sub(from.at).Seconds()}
-	if n := to.received - from.received; n > 0 {
-		t.processor = float64((to.service.processor - from.service.processor).Microseconds()) / float64(n)
-	}
-	return t, nil
+	return turn{
+		look: look, rate: float64(to.received-from.received) / to.at.Sub(from.at).Seconds(), processor: to.perMessage(&from),
+	}, nil
 }
 
 // look looks again and again until the context is done.

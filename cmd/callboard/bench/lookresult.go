@@ -3,7 +3,6 @@ package bench
 import (
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 )
 
@@ -93,9 +92,7 @@ func (r *LookResult) WriteTable(out io.Writer) error {
 	for _, c := range r.Calls {
 		t.row(c.Name, "%d, p50 %s  p99 %s  max %s", c.Latency.Count, microseconds(c.Latency.P50), microseconds(c.Latency.P99), microseconds(c.Latency.Max))
 	}
-	for _, code := range slices.Sorted(maps.Keys(r.Errors)) {
-		t.row("error "+code, "%d", r.Errors[code])
-	}
+	t.errors(r.Errors)
 	return t.flush()
 }
 

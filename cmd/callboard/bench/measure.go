@@ -210,6 +210,16 @@ func (l *load) result(before, from, to mark, connecting time.Duration) *Result {
 	return r
 }
 
+// perMessage is the service's processor time for each message since from, in microseconds; 0 if none
+// came.
+func (m *mark) perMessage(from *mark) float64 {
+	n := m.received - from.received
+	if n == 0 {
+		return 0
+	}
+	return float64((m.service.processor - from.service.processor).Microseconds()) / float64(n)
+}
+
 // serviceUse is what the run cost the service's process.
 func serviceUse(before, from, to mark, connections int) *ServiceUse {
 	use := &ServiceUse{
@@ -217,8 +227,6 @@ func serviceUse(before, from, to mark, connections int) *ServiceUse {
 		Cores:         (to.service.processor - from.service.processor).Seconds() / to.at.Sub(from.at).Seconds(),
 	}
 	use.BytesPerConnection = float64(to.service.resident-before.service.resident) / float64(connections)
-	if n := to.received - from.received; n > 0 {
-		use.MicrosecondsPerMessage = float64((to.service.processor - from.service.processor).Microseconds()) / float64(n)
-	}
+	use.MicrosecondsPerMessage = to.perMessage(&from)
 	return use
 }

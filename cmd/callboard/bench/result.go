@@ -74,9 +74,7 @@ func (r *Result) WriteTable(out io.Writer) error {
 	if r.Workload != Idle {
 		r.traffic(t)
 	}
-	for _, code := range slices.Sorted(maps.Keys(r.Errors)) {
-		t.row("error "+code, "%d", r.Errors[code])
-	}
+	t.errors(r.Errors)
 	t.row("load generator", "%.2f processors", r.OwnCores)
 	if s := r.Service; s != nil {
 		t.row("service", "%.1f MiB, %.2f processors", float64(s.ResidentBytes)/(1<<20), s.Cores)
@@ -89,9 +87,7 @@ func (r *Result) WriteTable(out io.Writer) error {
 	if r.Check != nil {
 		t.check(r.Check)
 	}
-	for _, note := range r.Notes {
-		t.row("note", "%s", note)
-	}
+	t.notes(r.Notes)
 	return t.flush()
 }
 
@@ -127,6 +123,18 @@ func (t *table) latency(name string, l *Latency) {
 	}
 	t.row(name, "p50 %s  p90 %s  p99 %s  p99.9 %s  max %s",
 		microseconds(l.P50), microseconds(l.P90), microseconds(l.P99), microseconds(l.P999), microseconds(l.Max))
+}
+
+func (t *table) errors(errors map[string]uint64) {
+	for _, code := range slices.Sorted(maps.Keys(errors)) {
+		t.row("error "+code, "%d", errors[code])
+	}
+}
+
+func (t *table) notes(notes []string) {
+	for _, note := range notes {
+		t.row("note", "%s", note)
+	}
 }
 
 func (t *table) check(c *Check) {

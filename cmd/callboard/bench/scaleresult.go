@@ -3,8 +3,6 @@ package bench
 import (
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 )
 
 // A ScaleResult is what Scale measured.
@@ -78,14 +76,10 @@ func (r *ScaleResult) WriteTable(out io.Writer) error {
 		t.row(name, "%.2f s, %.0f messages/s, p50 %s, p99 %s, max %s%s",
 			s.Seconds, s.MessagesPerSecond, microseconds(l.P50), microseconds(l.P99), microseconds(l.Max), ratio)
 	}
-	for _, code := range slices.Sorted(maps.Keys(r.Errors)) {
-		t.row("error "+code, "%d", r.Errors[code])
-	}
+	t.errors(r.Errors)
 	if r.Check != nil {
 		t.check(r.Check)
 	}
-	for _, note := range r.Notes {
-		t.row("note", "%s", note)
-	}
+	t.notes(r.Notes)
 	return t.flush()
 }

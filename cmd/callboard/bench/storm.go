@@ -50,8 +50,7 @@ func lines(token string) map[Attack]string {
 }
 
 const (
-	// maxOpen is how many connections of a storm are open at once. With so many it waits for the service
-	// to end some, or ends the oldest itself.
+	// maxOpen is how many connections of a storm are open at once. What becomes due beyond it has failed.
 	maxOpen = 12_000
 
 	// stormSources is how many addresses of the loopback a storm comes from.

@@ -75,7 +75,7 @@ func checkShards(text string) error {
 // the URL, which may have a secret.
 func checkKeys(text string) error {
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !isLoopbackHost(u.Hostname())) {
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !IsLoopbackHost(u.Hostname())) {
 		return errors.New("is no URL that keys may come from: give one with https, like https://login.example.org/jwks.json; http is for this machine")
 	}
 	return nil
@@ -244,10 +244,11 @@ func (c *Config) Loopback() bool { return isLoopback(c.Listen) }
 
 func isLoopback(address string) bool {
 	host, _, _ := net.SplitHostPort(address) // checkAddress has looked at it
-	return isLoopbackHost(host)
+	return IsLoopbackHost(host)
 }
 
-func isLoopbackHost(host string) bool {
+// IsLoopbackHost is whether a host is this machine: localhost, or an address of its loopback.
+func IsLoopbackHost(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"regexp"
 	"strings"
@@ -39,5 +38,5 @@ func checkHeader(text string) error {
 // inClear is whether what is sent to a URL can be read on the way.
 func inClear(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && u.Scheme == "http" && !isLoopback(net.JoinHostPort(u.Hostname(), ""))
+	return err == nil && u.Scheme == "http" && !IsLoopbackHost(u.Hostname())
 }
