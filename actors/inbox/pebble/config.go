@@ -8,6 +8,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
+// memTables is how many of what MemTableBytes says there are at most.
+const memTables = 4
+
 // Config says where a Store keeps its files, how much memory it may take, and how long
 // it keeps messages. The zero Config has the defaults.
 type Config struct {
@@ -21,8 +24,9 @@ type Config struct {
 	// CacheBytes is the size of the cache of blocks read from disk, in bytes. 0 means 64 MiB.
 	CacheBytes int64
 
-	// MemTableBytes is how much is collected in memory before it becomes a file, in
-	// bytes; up to four times as much is in memory while the disk is behind. 0 means 32 MiB.
+	// MemTableBytes is how much is collected in memory before it becomes a file, in bytes;
+	// up to memTables times as much is in memory while the disk is behind. What of that is not
+	// in use may serve as further cache: both together stay within their sum. 0 means 32 MiB.
 	MemTableBytes int64
 
 	// RetentionAge is how long a message is kept at most, and how long a device that is past

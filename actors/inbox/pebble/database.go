@@ -111,9 +111,11 @@ func options(fence *fence, lock *pebble.Lock, c *Config) *pebble.Options {
 
 		FormatMajorVersion: pebble.FormatNewest,
 
-		CacheSize:                   c.CacheBytes,
+		// Pebble takes what its memtables hold from its cache: with a cache no larger than
+		// they are, a busy store has none, and each lookup of an id reads whole filters.
+		CacheSize:                   c.CacheBytes + memTables*c.MemTableBytes,
 		MemTableSize:                uint64(c.MemTableBytes),
-		MemTableStopWritesThreshold: 4,
+		MemTableStopWritesThreshold: memTables,
 		MaxOpenFiles:                500,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 

@@ -46,7 +46,7 @@ func (s *Store) mend() error {
 func (s *Store) probe() error {
 	if s.db != nil && vfs.IsNoSpaceError(s.db.broken()) {
 		usage, err := s.config.FS.GetDiskUsage(s.dir)
-		if room := 4 * uint64(s.config.MemTableBytes); err == nil && usage.AvailBytes < room {
+		if room := memTables * uint64(s.config.MemTableBytes); err == nil && usage.AvailBytes < room {
 			return fmt.Errorf("%w: %d bytes are free and %d are needed", inbox.ErrFull, usage.AvailBytes, room)
 		}
 	}
