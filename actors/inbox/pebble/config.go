@@ -21,7 +21,8 @@ type Config struct {
 	// refused, and there is no retention. The directory is locked all the same.
 	ReadOnly bool
 
-	// CacheBytes is the size of the cache of blocks read from disk, in bytes. 0 means 64 MiB.
+	// CacheBytes is the size of the cache of blocks read from disk, in bytes. A quarter as much
+	// again is taken for what known ids there are. 0 means 64 MiB.
 	CacheBytes int64
 
 	// MemTableBytes is how much is collected in memory before it becomes a file, in bytes;

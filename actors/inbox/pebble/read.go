@@ -56,15 +56,19 @@ func (s *Store) Read(user protocol.UserID, after uint64, maxEntries, maxBytes in
 	return read, nil
 }
 
-// Find implements inbox.Store. An id that is not there costs no access to the disk, in most
-// cases. It may already see what a Commit under way will have put there if it succeeds.
+// Find implements inbox.Store. An id that is not there costs no look into the database, in
+// most cases. It may already see what a Commit under way will have put there if it succeeds.
 func (s *Store) Find(user protocol.UserID, sender, id string) (*protocol.Receive, error) {
 	if id == "" || !fits(user, sender) {
 		return nil, nil
 	}
 	var found *protocol.Receive
 	err := s.reading(user, func(db *database) error {
-		seq, _, err := db.pair(appendIDKey(nil, user, sender, id))
+		key := appendIDKey(make([]byte, 0, 128), user, sender, id)
+		if s.known.denies(key) {
+			return nil
+		}
+		seq, _, err := db.pair(key)
 		if err != nil || seq == 0 {
 			return err
 		}

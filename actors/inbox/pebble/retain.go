@@ -97,8 +97,11 @@ func (s *Store) retainRound() (taken, error) {
 }
 
 // rest waits in proportion to the work done. It reports whether the Store is still open.
-func (s *Store) rest(worked time.Duration) bool {
-	timer := time.NewTimer(min(retainShare*worked, time.Second))
+func (s *Store) rest(worked time.Duration) bool { return s.pause(min(retainShare*worked, time.Second)) }
+
+// pause waits. It reports whether the Store is still open.
+func (s *Store) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-s.quit:

@@ -30,6 +30,7 @@ type Store struct {
 	unsure  bool                         // whether nobody knows who is blocked and what is set aside, likewise
 
 	flight flight
+	known  known
 
 	retention atomic.Pointer[Retention]
 	backing   sync.Mutex // held by the backup under way
@@ -58,7 +59,7 @@ func Open(dir string, config Config) (*Store, error) {
 	}
 	s := &Store{
 		config: config, dir: dir, lock: lock,
-		quit: make(chan struct{}), again: make(chan struct{}, 1),
+		known: newKnown(), quit: make(chan struct{}), again: make(chan struct{}, 1),
 	}
 	s.retention.Store(&Retention{config.RetentionAge, config.RetentionEntries})
 	if s.db, err = s.openDatabase(); err != nil {
@@ -67,6 +68,11 @@ func Open(dir string, config Config) (*Store, error) {
 	}
 	if !config.ReadOnly {
 		s.group.Go(s.retain)
+		lesson := s.beginLesson()
+		if err := s.learnSome(lesson); err == nil && lesson.from == nil && s.endLesson(lesson) {
+			lesson = nil // of a small store that is all
+		}
+		s.group.Go(func() { s.learn(lesson) })
 	}
 	return s, nil
 }

@@ -1,0 +1,167 @@
+package pebble
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"callboard/actors/inbox"
+	"callboard/actors/inbox/inboxtest"
+	"callboard/actors/inbox/pebble/disktest"
+	"callboard/protocol"
+)
+
+// written is a store with some inboxes, and how many messages each has.
+type written struct {
+	*Store
+
+	t     *testing.T
+	heads map[protocol.UserID]uint64
+	sums  map[protocol.UserID]uint64
+}
+
+func newWritten(t *testing.T, dir string, config Config) *written {
+	t.Helper()
+	s, err := Open(dir, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return &written{Store: s, t: t, heads: map[protocol.UserID]uint64{}, sums: map[protocol.UserID]uint64{}}
+}
+
+func (w *written) write(user protocol.UserID, count int) {
+	w.t.Helper()
+	batch := &inbox.Batch{}
+	for range count {
+		w.heads[user]++
+		a := inboxtest.Entry(user, w.heads[user], w.sums[user], fmt.Sprint("id-", w.heads[user]), "x")
+		w.sums[user] = a.Sum
+		batch.Appends = append(batch.Appends, a)
+	}
+	if err := w.Commit(batch); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// finds fails the test unless all that was written is found.
+func (w *written) finds() {
+	w.t.Helper()
+	for user, head := range w.heads {
+		for seq := uint64(1); seq <= head; seq++ {
+			if m, err := w.Find(user, "sender", fmt.Sprint("id-", seq)); err != nil || m == nil || m.Seq != seq {
+				w.t.Fatalf("message %d of %s: found %v, %v", seq, user, m, err)
+			}
+		}
+	}
+}
+
+// learnt waits until another filter is asked than before.
+func (w *written) learnt(before any) {
+	w.t.Helper()
+	for deadline := time.Now().Add(time.Minute); w.known.asked.Load() == nil || any(w.known.asked.Load()) == before; {
+		if time.Now().After(deadline) {
+			w.t.Fatal("the ids are not learnt")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestIDsAreFoundAfterTheyWereLearnt(t *testing.T) {
+	dir := t.TempDir()
+	w := newWritten(t, dir, Config{})
+	for range 50 {
+		w.write("1", 200)
+		w.write("22", 1)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := newWritten(t, dir, Config{})
+	again.heads, again.sums = w.heads, w.sums
+
+	again.finds() // while they are learnt
+	again.learnt(nil)
+	again.finds()
+
+	before := again.db.Metrics().BlockCache
+	for i := range 1000 {
+		if m, err := again.Find("1", "sender", fmt.Sprint("unknown-", i)); m != nil || err != nil {
+			t.Fatalf("%v, %v", m, err)
+		}
+	}
+	after := again.db.Metrics().BlockCache
+	if looked := after.Hits + after.Misses - before.Hits - before.Misses; looked > 100 {
+		t.Errorf("1,000 unknown ids made %d looks into the database", looked)
+	}
+}
+
+func TestIDsThatComeWhileOthersAreLearntAreFound(t *testing.T) {
+	w := newWritten(t, t.TempDir(), Config{})
+	w.learnt(nil)
+	w.write("1", 10)
+
+	lesson := w.beginLesson()
+	w.write("2", 10)
+	if err := w.learnSome(lesson); err != nil || lesson.from != nil || lesson.count != 20 {
+		t.Fatalf("%+v, %v", lesson, err)
+	}
+	w.write("1", 10)
+	w.finds()
+	if !w.endLesson(lesson) {
+		t.Error("a filter was refused though the disk works")
+	}
+
+	w.write("3", 10)
+	w.finds()
+}
+
+func TestIDsAreLearntAnewWhenTheyAreTooMany(t *testing.T) {
+	w := newWritten(t, t.TempDir(), Config{CacheBytes: 4096}) // full with 819
+	w.learnt(nil)
+	for range 3 {
+		before := w.known.asked.Load()
+		for range max(10, w.heads["1"]/100) { // as many again, and more than it takes
+			w.write("1", 110)
+		}
+		w.learnt(before)
+		w.finds()
+		w.write("2", 1)
+		w.finds()
+	}
+}
+
+func TestIDsThatAFailedCommitTookAwayAreFoundAgain(t *testing.T) {
+	files := disktest.New(vfs.NewCrashableMem())
+	w := newWritten(t, "data", Config{FS: files})
+	w.learnt(nil)
+	w.write("1", 10)
+	files.Break(func(name string) error {
+		if strings.HasPrefix(name, "sync ") {
+			return syscall.EIO
+		}
+		return nil
+	})
+	if err := w.Commit(&inbox.Batch{Trims: []inbox.Trim{{User: "1", UpTo: 5}}}); err == nil {
+		t.Fatal("a disk that does not sync confirmed a commit")
+	}
+
+	lesson := w.beginLesson()
+	if err := w.learnSome(lesson); err != nil || lesson.count != 5 {
+		t.Fatalf("%+v, %v", lesson, err) // or else the commit is not seen, and this test shows nothing
+	}
+	if w.endLesson(lesson) {
+		t.Error("what a broken disk has in memory was taken for what it has")
+	}
+	files.Break(nil)
+	if err := w.Commit(&inbox.Batch{}); err != nil {
+		t.Fatal(err)
+	}
+	if w.endLesson(lesson) {
+		t.Error("what was learnt before a failure was taken for what is there after it")
+	}
+}
