@@ -42,7 +42,7 @@ func newDeadletterList() *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return listDeadletters(cmd, &o, limit) },
 	}
 	o.reportWatched(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 100, "messages at most; 0 for all")
+	cmd.Flags().IntVar(&limit, "limit", listRows, "messages at most; 0 for all")
 	return cmd
 }
 

@@ -42,7 +42,7 @@ func newSessionList() *cobra.Command {
 	o.reportWatched(cmd)
 	cmd.Flags().StringVar(&user, "user", "", "only those of this user")
 	_ = cmd.RegisterFlagCompletionFunc("user", o.completeUser()) // it fails for a flag that there is not
-	cmd.Flags().IntVar(&limit, "limit", 100, "sessions at most; 0 for all")
+	cmd.Flags().IntVar(&limit, "limit", listRows, "sessions at most; 0 for all")
 	return cmd
 }
 

@@ -29,6 +29,9 @@ func newUser() *cobra.Command {
 // pageRows is how many rows a list asks for at once.
 const pageRows = 500
 
+// listRows is how many rows a list has by default.
+const listRows = 100
+
 func newUserList() *cobra.Command {
 	var o callerOptions
 	var prefix string
@@ -55,7 +58,7 @@ who may not connect, ordered by id.`,
 	o.reportWatched(cmd)
 	cmd.Flags().StringVar(&prefix, "prefix", "", "only users whose id begins so")
 	cmd.Flags().BoolVar(&blocked, "blocked", false, "list the users who are blocked")
-	cmd.Flags().IntVar(&limit, "limit", 100, "users at most; 0 for all")
+	cmd.Flags().IntVar(&limit, "limit", listRows, "users at most; 0 for all")
 	return cmd
 }
 

@@ -20,11 +20,12 @@ func newBenchLook() *cobra.Command {
 		Use:   "look",
 		Short: "Look at a service under load, and see what that costs",
 		Long: `Pairs of users send to and fro as in relay, as fast as --window allows, while --idle
-others are connected. By turns of --duration nobody looks; an operator lists all
-users, all sessions, and shows one user, each --every; Prometheus reads the metrics
-as often. Shown is how long the calls take, and what the turns of the one and the
-other have of the messages each second of those beside them in which nobody looks: the
-median of --rounds.`,
+others are connected. By turns of --duration nobody looks; an operator lists users
+and sessions, as many as 'user list' and 'session list' do, and shows one user, each
+--every; a program lists all users and all sessions as often; Prometheus reads the
+metrics as often. Shown is how long the calls take, and what the turns of each have of
+the messages each second of those beside them in which nobody looks: the median of
+--rounds.`,
 		Example: "  callboard bench look --idle 15000 --server-pid 4711\n  callboard bench look --rounds 3 --duration 1s -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -35,6 +36,9 @@ median of --rounds.`,
 			if err != nil {
 				return err
 			}
+			if config.TLS, err = caller.trust.tls(); err != nil {
+				return err
+			}
 			if config.Token, err = signer.token(); err != nil {
 				return err
 			}
@@ -42,7 +46,12 @@ median of --rounds.`,
 			if err != nil {
 				return err
 			}
-			config.Looks = []bench.Look{{Name: "an operator looks", Do: operatorLooks(&caller, client)}, {Name: "metrics are read", Do: metricsAreRead(pages)}}
+			looks := looks{&caller, client}
+			config.Looks = []bench.Look{
+				{Name: "an operator looks", Do: looks.operator},
+				{Name: "all are listed", Do: looks.all},
+				{Name: "metrics are read", Do: metricsAreRead(pages)},
+			}
 			line := bench.NewLine(cmd.ErrOrStderr())
 			config.Progress = line.Show
 			result, err := bench.Looking(cmd.Context(), config)
@@ -68,46 +77,63 @@ median of --rounds.`,
 	return cmd
 }
 
-// operatorLooks is one look at everybody and at one user.
-func operatorLooks(o *callerOptions, client adminv1.AdminServiceClient) func(context.Context, []string, func(string, time.Duration)) error {
-	return func(ctx context.Context, users []string, note func(string, time.Duration)) error {
-		timed := func(call string, do func() (next string, err error)) (string, error) {
-			began := time.Now()
-			next, err := do()
-			if err == nil {
-				note(call, time.Since(began))
-			} else {
-				err = o.explained(err)
-			}
-			return next, err
-		}
-		all := func(call string, page func(token string) (next string, err error)) error {
-			for token, more := "", true; more; more = token != "" {
-				var err error
-				if token, err = timed(call, func() (string, error) { return page(token) }); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		if err := all("ListUsers, 500 a page", func(token string) (string, error) {
-			page, err := client.ListUsers(ctx, &adminv1.ListUsersRequest{PageSize: pageRows, PageToken: token})
-			return page.GetNextPageToken(), err
-		}); err != nil {
-			return err
-		}
-		if err := all("ListSessions, 500 a page", func(token string) (string, error) {
-			page, err := client.ListSessions(ctx, &adminv1.ListSessionsRequest{PageSize: pageRows, PageToken: token})
-			return page.GetNextPageToken(), err
-		}); err != nil {
-			return err
-		}
-		_, err := timed("GetUser", func() (string, error) {
-			_, err := client.GetUser(ctx, &adminv1.GetUserRequest{User: users[rand.IntN(len(users))]})
-			return "", err
-		})
+// looks are looks by the admin API.
+type looks struct {
+	caller *callerOptions
+	client adminv1.AdminServiceClient
+}
+
+// operator is one look at who is there, and at one user.
+func (l looks) operator(ctx context.Context, users []string, note func(string, time.Duration)) error {
+	if _, err := l.users(ctx, listRows, "", note); err != nil {
 		return err
 	}
+	if _, err := l.sessions(ctx, listRows, "", note); err != nil {
+		return err
+	}
+	_, err := l.timed("GetUser", note, func() (string, error) {
+		_, err := l.client.GetUser(ctx, &adminv1.GetUserRequest{User: users[rand.IntN(len(users))]})
+		return "", err
+	})
+	return err
+}
+
+// all is one look at all users and at all sessions.
+func (l looks) all(ctx context.Context, _ []string, note func(string, time.Duration)) error {
+	for _, page := range []func(context.Context, uint32, string, func(string, time.Duration)) (string, error){l.users, l.sessions} {
+		for token, more := "", true; more; more = token != "" {
+			var err error
+			if token, err = page(ctx, pageRows, token, note); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (l looks) users(ctx context.Context, rows uint32, token string, note func(string, time.Duration)) (next string, err error) {
+	return l.timed(fmt.Sprintf("ListUsers, %d a page", rows), note, func() (string, error) {
+		page, err := l.client.ListUsers(ctx, &adminv1.ListUsersRequest{PageSize: rows, PageToken: token})
+		return page.GetNextPageToken(), err
+	})
+}
+
+func (l looks) sessions(ctx context.Context, rows uint32, token string, note func(string, time.Duration)) (next string, err error) {
+	return l.timed(fmt.Sprintf("ListSessions, %d a page", rows), note, func() (string, error) {
+		page, err := l.client.ListSessions(ctx, &adminv1.ListSessionsRequest{PageSize: rows, PageToken: token})
+		return page.GetNextPageToken(), err
+	})
+}
+
+// timed notes how long a call took, unless it failed.
+func (l looks) timed(call string, note func(string, time.Duration), do func() (next string, err error)) (string, error) {
+	began := time.Now()
+	next, err := do()
+	if err != nil {
+		return "", l.caller.explained(err)
+	}
+	note(call, time.Since(began))
+	return next, nil
 }
 
 // metricsAreRead is one scrape.

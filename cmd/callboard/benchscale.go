@@ -35,6 +35,9 @@ was lost, doubled or reordered, or that connections were lost.`,
 			if err != nil {
 				return err
 			}
+			if config.TLS, err = caller.trust.tls(); err != nil {
+				return err
+			}
 			if config.Token, err = signer.token(); err != nil {
 				return err
 			}

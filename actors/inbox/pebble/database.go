@@ -133,7 +133,7 @@ func options(fence *fence, lock *pebble.Lock, c *Config) *pebble.Options {
 	}
 	for i := range o.Levels {
 		// Ten bits for each key: in a hundred lookups of an unknown id one reads a block.
-		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		o.Levels[i].FilterPolicy = politeFilter{bloom.FilterPolicy(10)}
 		o.Levels[i].FilterType = pebble.TableFilter
 	}
 	o.EventListener = &pebble.EventListener{
