@@ -131,9 +131,10 @@ func options(fence *fence, lock *pebble.Lock, c *Config) *pebble.Options {
 		// sync need not write the file system's journal.
 		WALBytesPerSync: 0,
 	}
+	polite := &politeness{}
 	for i := range o.Levels {
 		// Ten bits for each key: in a hundred lookups of an unknown id one reads a block.
-		o.Levels[i].FilterPolicy = politeFilter{bloom.FilterPolicy(10)}
+		o.Levels[i].FilterPolicy = politeFilter{bloom.FilterPolicy(10), polite}
 		o.Levels[i].FilterType = pebble.TableFilter
 	}
 	o.EventListener = &pebble.EventListener{
@@ -148,6 +149,8 @@ func options(fence *fence, lock *pebble.Lock, c *Config) *pebble.Options {
 					slog.String("file", info.Path), slog.Any("error", info.Details))
 			}
 		},
+		FlushBegin:      polite.flushBegins,
+		FlushEnd:        polite.flushEnds,
 		WriteStallBegin: func(pebble.WriteStallBeginInfo) { fence.stall(true) },
 		WriteStallEnd:   func() { fence.stall(false) },
 	}
