@@ -43,6 +43,7 @@ func (s *Store) apply(batch *inbox.Batch) error {
 		return err
 	}
 	s.db.version = version
+	s.unsynced = false
 	return nil
 }
 

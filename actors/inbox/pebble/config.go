@@ -11,6 +11,9 @@ import (
 // memTables is how many of what MemTableBytes says there are at most.
 const memTables = 4
 
+// level0Compaction is with how many flushes in level 0 a compaction begins.
+const level0Compaction = 8
+
 // Config says where a Store keeps its files, how much memory it may take, and how long
 // it keeps messages. The zero Config has the defaults.
 type Config struct {
@@ -22,12 +25,12 @@ type Config struct {
 	ReadOnly bool
 
 	// CacheBytes is the size of the cache of blocks read from disk, in bytes. A quarter as much
-	// again is taken for what known ids there are. 0 means 64 MiB.
+	// again, 1 GiB at most, says which ids are known, and twice that while it is made anew. 0 means 64 MiB.
 	CacheBytes int64
 
 	// MemTableBytes is how much is collected in memory before it becomes a file, in bytes;
-	// up to memTables times as much is in memory while the disk is behind. What of that is not
-	// in use may serve as further cache: both together stay within their sum. 0 means 32 MiB.
+	// up to four times as much is in memory while the disk is behind. What of these four is not in
+	// use serves as further cache. 0 means 32 MiB.
 	MemTableBytes int64
 
 	// RetentionAge is how long a message is kept at most, and how long a device that is past

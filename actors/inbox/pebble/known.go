@@ -4,17 +4,19 @@ import (
 	"bytes"
 	"errors"
 	"hash/maphash"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/greatroar/blobloom"
 
+	"callboard/actors/inbox"
 	"callboard/protocol"
 )
 
 const (
-	// knownShare is the part of CacheBytes, but no more than knownMost, that known has besides. By
+	// known has CacheBytes/knownShare bytes, besides those of the cache, and knownMost at most. By
 	// default these are 16 MiB.
 	knownShare = 4
 	knownMost  = 1 << 30
@@ -23,16 +25,17 @@ const (
 	// hashes it then does best with: about 1 unknown id in 100 is looked for in vain.
 	bitsOfID, knownHashes = 10, 7
 
-	// learnTime is how long ids are read before others have their turn.
+	// learnTime is about how long ids are read before others have their turn.
 	learnTime = 5 * time.Millisecond
 
-	// learnPause is how long after a failure ids are read again, from the first on.
+	// learnPause is how long after a failure ids are read again, from the first on; after each
+	// further one it is twice as long, up to the time between two rounds of retention.
 	learnPause = 10 * time.Second
 )
 
 // known says of most ids that no message has them, without a look into the store. Nearly every id
 // that is looked for is new, and to find that out Pebble goes through all memtables and the newest
-// tables: without known that is a third of the processor time of a message (BenchmarkLook).
+// tables, which took a third of the processor time of a message.
 //
 // It is a Bloom filter, which never denies what was put into it. The filter that is asked has
 // every id that any commit has tried since learn began to read the store, and every one that
@@ -41,7 +44,7 @@ const (
 type known struct {
 	asked    atomic.Pointer[blobloom.SyncFilter] // nil: look into the store
 	learning *blobloom.SyncFilter                // to be asked when learn has read the store, nil if that would be wrong; guarded by Store.commit
-	added    int                                 // ids since asked or, if there is one, learning was made; likewise
+	added    int                                 // ids in asked or, if there is one, of commits in learning; likewise
 	most     int                                 // as many make learn begin anew; likewise
 	anew     chan struct{}                       // holds one: learn is to begin
 	seed     maphash.Seed
@@ -87,11 +90,21 @@ type lesson struct {
 
 // learn ends a lesson, if it is not nil, and begins one when it is told to, until the Store is closed.
 func (s *Store) learn(l *lesson) {
+	pause := learnPause
 	for {
-		for l != nil && !s.learnAll(l) {
-			if !s.pause(learnPause) {
+		for l != nil {
+			err := s.learnAll(l)
+			if err == nil {
+				pause = learnPause
+				break
+			}
+			if pause == learnPause && !s.closed() {
+				s.config.Log.Warn("the ids of all messages could not be read; sends take longer until they can", slog.Any("error", err))
+			}
+			if !s.pause(pause) {
 				return
 			}
+			pause = min(2*pause, max(pause, s.config.RetentionInterval))
 			l = s.beginLesson()
 		}
 		select {
@@ -103,15 +116,15 @@ func (s *Store) learn(l *lesson) {
 	}
 }
 
-// learnAll takes a lesson to its end, and reports whether it could.
-func (s *Store) learnAll(l *lesson) bool {
+// learnAll takes a lesson to its end.
+func (s *Store) learnAll(l *lesson) error {
 	for l.from != nil {
 		began := time.Now()
-		if err := s.learnSome(l); err != nil { // who looks for an id is told of it
-			return false
+		if err := s.learnSome(l); err != nil {
+			return err
 		}
 		if l.from != nil && !s.rest(time.Since(began)) {
-			return false
+			return inbox.ErrClosed
 		}
 	}
 	return s.endLesson(l)
@@ -128,30 +141,66 @@ func (s *Store) beginLesson() *lesson {
 
 func (s *Store) knownBits() uint64 { return uint64(min(s.config.CacheBytes/knownShare, knownMost)) * 8 }
 
+// errOutdated is why a lesson is of no use: the disk has failed since it was begun.
+var errOutdated = errors.New("the disk failed meanwhile")
+
 // endLesson has the filter asked of a lesson that has read the whole store. It refuses if the disk has
-// failed since it was begun: what a commit had taken away may then be there again.
-func (s *Store) endLesson(l *lesson) bool {
+// failed since it was begun: what had been taken away may then be there again. For the same reason
+// what retention took must be on the disk.
+func (s *Store) endLesson(l *lesson) error {
 	s.commit.Lock()
 	defer s.commit.Unlock()
-	if s.known.learning != l.filter || s.db == nil || s.db.broken() != nil {
-		return false
+	switch {
+	case s.closed():
+		return inbox.ErrClosed
+	case s.known.learning != l.filter || s.db == nil:
+		return errOutdated
+	}
+	if s.unsynced {
+		if err := s.syncRetention(); err != nil {
+			return err
+		}
+	}
+	if err := s.db.broken(); err != nil {
+		return err
 	}
 	s.known.asked.Store(l.filter)
 	s.known.learning, s.known.added, s.known.most = nil, s.known.added+l.count, max(int(s.knownBits()/bitsOfID), 2*l.count)
-	return true
+	select {
+	case <-s.known.anew: // somebody asked for what has just been done
+	default:
+	}
+	return nil
+}
+
+// syncRetention writes something, and with it all that was written before. The caller holds commit.
+func (s *Store) syncRetention() error {
+	b := s.db.NewBatch()
+	if err := s.putPair(b, probeKey, 0, 0); err != nil {
+		_ = b.Close()
+		return err
+	}
+	if err := s.db.write(b); err != nil {
+		return err
+	}
+	s.unsynced = false
+	return nil
 }
 
 // learnSome goes on with a lesson for learnTime. After an error the lesson is where it was.
 func (s *Store) learnSome(l *lesson) error {
 	return s.readingAnyway(func(db *database) error {
+		if err := db.broken(); err != nil {
+			return err
+		}
 		iter, err := db.NewIter(&pebble.IterOptions{LowerBound: l.from, UpperBound: []byte{lastSpace}})
 		if err != nil {
 			return err
 		}
 		var next []byte
 		began, ok, count := time.Now(), iter.First(), 0
-		for step := 1; ok && err == nil; step++ {
-			if step%64 == 0 && time.Since(began) > learnTime {
+		for ids := 1; ok && err == nil; {
+			if (ids == 0 || ids%64 == 0) && time.Since(began) > learnTime {
 				next = bytes.Clone(iter.Key())
 				break
 			}
@@ -163,11 +212,14 @@ func (s *Store) learnSome(l *lesson) error {
 			switch kind := rest[0]; {
 			case kind < idKind:
 				ok = iter.SeekGE(appendPrefix(nil, user, idKind))
+				ids = 0 // that may have taken long
 			case kind > idKind:
 				ok = iter.SeekGE(appendPrefix(nil, user, endKind))
+				ids = 0
 			default:
 				l.filter.Add(s.known.hash(iter.Key()))
 				count++
+				ids++
 				ok = iter.Next()
 			}
 		}

@@ -1,10 +1,12 @@
 package pebble
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -112,8 +114,8 @@ func TestIDsThatComeWhileOthersAreLearntAreFound(t *testing.T) {
 	}
 	w.write("1", 10)
 	w.finds()
-	if !w.endLesson(lesson) {
-		t.Error("a filter was refused though the disk works")
+	if err := w.endLesson(lesson); err != nil {
+		t.Error(err)
 	}
 
 	w.write("3", 10)
@@ -135,33 +137,99 @@ func TestIDsAreLearntAnewWhenTheyAreTooMany(t *testing.T) {
 	}
 }
 
-func TestIDsThatAFailedCommitTookAwayAreFoundAgain(t *testing.T) {
+// newBreakable is a store on a disk that fails to write logs when it is told to.
+func newBreakable(t *testing.T) (w *written, breaks func(bool)) {
+	t.Helper()
 	files := disktest.New(vfs.NewCrashableMem())
-	w := newWritten(t, "data", Config{FS: files})
+	w = newWritten(t, "data", Config{FS: files, RetentionEntries: 5, RetentionAge: 1e6 * time.Hour}) // the messages are of 1970
 	w.learnt(nil)
+	return w, func(broken bool) {
+		files.Break(func(name string) error {
+			if broken && strings.HasPrefix(name, "write ") && strings.HasSuffix(name, ".log") {
+				return syscall.EIO
+			}
+			return nil
+		})
+	}
+}
+
+// mended has the disk work again, and fails the test unless what was written is found.
+func (w *written) mended(breaks func(bool)) {
+	w.t.Helper()
+	breaks(false)
+	if err := w.Commit(&inbox.Batch{}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.finds()
+}
+
+func TestIDsThatAFailedCommitTookAwayAreFoundAgain(t *testing.T) {
+	w, breaks := newBreakable(t)
 	w.write("1", 10)
-	files.Break(func(name string) error {
-		if strings.HasPrefix(name, "sync ") {
-			return syscall.EIO
-		}
-		return nil
-	})
+	breaks(true)
 	if err := w.Commit(&inbox.Batch{Trims: []inbox.Trim{{User: "1", UpTo: 5}}}); err == nil {
-		t.Fatal("a disk that does not sync confirmed a commit")
+		t.Fatal("a disk that does not write confirmed a commit")
 	}
 
 	lesson := w.beginLesson()
-	if err := w.learnSome(lesson); err != nil || lesson.count != 5 {
-		t.Fatalf("%+v, %v", lesson, err) // or else the commit is not seen, and this test shows nothing
+	if err := w.learnSome(lesson); err == nil {
+		t.Error("what a broken disk has in memory was learnt")
 	}
-	if w.endLesson(lesson) {
+	lesson.from = nil // as if the disk had broken later
+	if err := w.endLesson(lesson); err == nil {
 		t.Error("what a broken disk has in memory was taken for what it has")
 	}
-	files.Break(nil)
-	if err := w.Commit(&inbox.Batch{}); err != nil {
+	w.mended(breaks)
+	if err := w.endLesson(lesson); !errors.Is(err, errOutdated) {
+		t.Errorf("what was learnt before a failure was taken for what is there after it: %v", err)
+	}
+	w.finds()
+}
+
+func TestIDsThatRetentionTookAwayInMemoryAreFoundAgain(t *testing.T) {
+	w, breaks := newBreakable(t)
+	w.write("1", 10)
+	lesson := w.beginLesson()
+	at10 := inbox.Move{User: "1", Device: inbox.Device{Name: "phone", Cursor: 10, Seen: w.config.Now().UnixMilli()}}
+	if err := w.Commit(&inbox.Batch{Moves: []inbox.Move{at10}}); err != nil {
 		t.Fatal(err)
 	}
-	if w.endLesson(lesson) {
-		t.Error("what was learnt before a failure was taken for what is there after it")
+	var took taken
+	w.retainUser("1", 0, &took) // is not synced
+	if err := w.learnSome(lesson); err != nil || took.entries != 5 || lesson.count != 5 {
+		t.Fatalf("%+v, %+v, %v", took, lesson, err)
 	}
+
+	breaks(true)
+	if err := w.endLesson(lesson); err == nil {
+		t.Error("a filter was taken without the ids of what retention has taken only in memory")
+	}
+	w.mended(breaks)
+}
+
+func TestIDsAreLearntWhenTheDiskWorksAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, breaks := newBreakable(t)
+		w.write("1", 10)
+		before := w.known.asked.Load()
+		breaks(true)
+		if err := w.Commit(&inbox.Batch{}); err == nil {
+			t.Fatal("a disk that does not write confirmed a commit")
+		}
+		w.known.anew <- struct{}{}
+		time.Sleep(time.Hour)
+		if w.known.asked.Load() != before {
+			t.Error("a filter was taken of a broken disk")
+		}
+		w.mended(breaks)
+		time.Sleep(w.config.RetentionInterval)
+		synctest.Wait()
+		if w.known.asked.Load() == before {
+			t.Error("the ids are not learnt though the disk works again")
+		}
+		w.finds()
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -200,6 +200,7 @@ func (s *Store) retainSome(user protocol.UserID, limit int64, took *taken) (more
 	if err := s.db.Apply(b, pebble.NoSync); err != nil {
 		return false, err
 	}
+	s.unsynced = true
 	took.entries += count
 	took.devices += devices
 	return more, nil

@@ -23,6 +23,8 @@ type Store struct {
 	commit  sync.Mutex // held by one commit, repair or step of retention at a time
 	scratch []byte     // for keys; guarded by commit
 
+	unsynced bool // retention has taken something that may come back; likewise
+
 	open    sync.RWMutex                 // held by readers; db changes under the write lock, and commit
 	db      *database                    // nil after a repair that failed, and after Close
 	trouble error                        // why there is none
@@ -43,7 +45,8 @@ type Store struct {
 var _ inbox.Store = (*Store)(nil)
 
 // Open opens the store in a directory, or creates one. It locks the directory, and reads
-// no more than what the last run had not brought into order: some tens of MiB at most.
+// no more than what the last run had not brought into order, some tens of MiB at most, and ids of
+// messages for some milliseconds.
 func Open(dir string, config Config) (*Store, error) {
 	config, err := config.complete()
 	if err != nil {
@@ -69,7 +72,7 @@ func Open(dir string, config Config) (*Store, error) {
 	if !config.ReadOnly {
 		s.group.Go(s.retain)
 		lesson := s.beginLesson()
-		if err := s.learnSome(lesson); err == nil && lesson.from == nil && s.endLesson(lesson) {
+		if err := s.learnSome(lesson); err == nil && lesson.from == nil && s.endLesson(lesson) == nil {
 			lesson = nil // of a small store that is all
 		}
 		s.group.Go(func() { s.learn(lesson) })

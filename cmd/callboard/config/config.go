@@ -157,8 +157,8 @@ type Inbox struct {
 // Store says where inboxes are kept.
 type Store struct {
 	Kind     string `koanf:"kind" flag:"store" default:"pebble" one:"pebble memory" help:"where inboxes are kept: pebble (on disk) or memory (a pure relay: nothing survives the process)"`
-	Cache    int    `koanf:"cache" default:"64" unit:"MiB" min:"1" max:"1048576" help:"memory for what is read from the store (pebble), in MiB; a quarter as much again for which ids are known"`
-	MemTable int    `koanf:"memtable" default:"32" unit:"MiB" min:"1" max:"1024" help:"memory for what is new before it becomes a file, in MiB; up to four times as much while the disk is behind (pebble)"`
+	Cache    int    `koanf:"cache" default:"64" unit:"MiB" min:"1" max:"1048576" help:"memory for what is read from the store (pebble), in MiB; a quarter as much again, or two for a while, says which ids are known"`
+	MemTable int    `koanf:"memtable" default:"32" unit:"MiB" min:"1" max:"1024" help:"memory for what is new before it becomes a file, in MiB; up to four times as much while the disk is behind, and what of that is free is cache (pebble)"`
 	Memory   int    `koanf:"memory" default:"256" unit:"MiB" min:"1" max:"1048576" help:"memory that all inboxes may take, in MiB; what goes beyond it is refused as storage_full (memory)"`
 }
 
