@@ -71,10 +71,10 @@ func (p *pending) state(nc net.Conn, state http.ConnState) {
 	case http.StateActive:
 		p.ask(nc)
 	case http.StateIdle:
-		if v := p.of[nc]; v != nil {
+		if v := p.of[nc]; v != nil { // it was not cut meanwhile
 			p.leave(v)
+			p.resting[nc] = struct{}{}
 		}
-		p.resting[nc] = struct{}{}
 	default:
 		delete(p.resting, nc)
 		if v := p.of[nc]; v != nil {
@@ -91,12 +91,14 @@ func (p *pending) number() int {
 	return len(p.of)
 }
 
-// yield cuts one of them; false if all are being answered. It says whether that one was at rest.
+// yield cuts one of them; false if all are being answered. It says whether that one was at rest. One that
+// is cut counts no longer, though net/http has yet to notice: or else the next would cut another.
 func (p *pending) yield() (atRest, some bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for nc := range p.resting {
 		delete(p.resting, nc)
+		delete(p.of, nc)
 		hangUp(nc)
 		return true, true
 	}
@@ -106,6 +108,7 @@ func (p *pending) yield() (atRest, some bool) {
 	}
 	nc := p.asking.Remove(oldest).(net.Conn)
 	p.of[nc].at = nil
+	delete(p.of, nc)
 	hangUp(nc)
 	return false, true
 }
