@@ -1,8 +1,10 @@
 package main_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -285,6 +287,46 @@ func TestTokensAreTakenAndForgeriesAreNot(t *testing.T) {
 	}
 	service.saysNothingOf(shown...)
 	service.stderr.has(t, `level=DEBUG msg="token refused" .*code=unauthorized`)
+}
+
+// An issuer may share a secret with the service, instead of publishing keys.
+func TestTokensOfASharedSecretAreTaken(t *testing.T) {
+	shared := identitytest.Secret("shared")
+	secret := shared.Private.([]byte)
+	k := base64.RawURLEncoding.EncodeToString(secret)
+	keys := filepath.Join(t.TempDir(), "secret.json")
+	must(t, os.WriteFile(keys, []byte(`{"kty":"oct","kid":"shared","k":"`+k+`"}`), 0o600))
+	service, url := serve(t, "--log-level", "debug", "--identity-issuer", identitytest.Issuer, "--identity-audience", identitytest.Audience,
+		"--identity-keys", keys, "--identity-query-token")
+	alice := identitytest.Claims("alice")
+	like := func(id string, method jwt.SigningMethod, private any) string {
+		return (&identitytest.Signer{ID: id, Method: method, Private: private}).Token(t, alice)
+	}
+	good := shared.Token(t, alice)
+	shown := []string{k, string(secret), good}
+	const refused = "401 unauthorized"
+	for what, c := range map[string]struct{ token, want string }{
+		"HS256":             {good, "in"},
+		"another secret":    {like("shared", jwt.SigningMethodHS256, bytes.Repeat([]byte("another."), 6)), refused},
+		"a longer secret":   {like("shared", jwt.SigningMethodHS256, append(bytes.Clone(secret), 's')), refused},
+		"no secret":         {like("shared", jwt.SigningMethodHS256, []byte{}), refused},
+		"kid of no key":     {like("other", jwt.SigningMethodHS256, secret), refused},
+		"HS512":             {like("shared", jwt.SigningMethodHS512, secret), refused},
+		"RS256 of somebody": {identitytest.RSA(t, "shared").Token(t, alice), refused},
+		"expired":           {shared.Token(t, identitytest.With("alice", "exp", time.Now().Add(-time.Hour).Unix())), "401 token_expired"},
+	} {
+		everyWay(t, what, url, "/ws/alice", c.token, c.want)
+		shown = append(shown, c.token)
+	}
+	for _, w := range ways {
+		c, got := w.tries(t, url, "/ws", good, nil)
+		if c == nil {
+			t.Fatalf("%v: %s", w, got)
+		}
+		c.toMyself("alice", "private: "+w.place+w.subprotocol)
+		_ = c.ws.Close()
+	}
+	service.saysNothingOf(shown...)
 }
 
 // It is never open: neither before the keys are there nor when they have gone.
