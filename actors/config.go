@@ -21,7 +21,7 @@ type Config struct {
 	Shards int
 
 	// AutoScale leaves the number of shards to the service, which begins with Shards and
-	// follows the processors and the load.
+	// follows the processors and the load, until an operator asks for a number (steering.go).
 	AutoScale bool
 
 	// KeepShards is told the number of shards when it has changed, so that the next start

@@ -24,7 +24,6 @@ type Tree struct {
 	Journal JournalInfo
 
 	Scaling   Scaling // the last change of the number of shards, or the one under way
-	AutoScale bool    // the number follows the processors and the load
 	Intensity Intensity
 	Levels    []Level // from the root down
 	Limits    Limits
@@ -98,7 +97,7 @@ func (s *System) Describe(ctx context.Context) (*Tree, error) {
 		Opened: s.counts.opened.Load(), Ended: s.counts.ended.Load(),
 		Failures: s.counts.failures.Load(), Survived: s.counts.survived.Load(),
 		Unhandled: s.counts.unhandled.Load(), Poisoned: s.counts.poisoned.Load(), DeadlettersLost: s.counts.deadlettersLost.Load(),
-		Scaling: s.Scaling(), AutoScale: s.config.AutoScale, Intensity: s.Intensity(), Levels: newLevels(), Limits: *s.limits.Load(),
+		Scaling: s.Scaling(), Intensity: s.Intensity(), Levels: newLevels(), Limits: *s.limits.Load(),
 	}
 	ranks, shards := s.describeWorking(tree)
 	if !gateway.Stuck {

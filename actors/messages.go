@@ -178,9 +178,12 @@ type (
 type (
 	// scale asks for another number. The answer is a Scaling, or a scalingRefused.
 	scale struct {
-		shards int
-		why    string
+		shards  int
+		why     string
+		byPilot bool
 	}
+	// autoScale leaves the number to the service. The answer is a Scaling.
+	autoScale struct{ why string }
 	// halt asks for no more moves. The answer is halted, when nobody is on the way.
 	halt struct{}
 	// prepared is a shard's answer to prepare: so many of its users will move.

@@ -106,7 +106,7 @@ type weighing struct {
 }
 
 func (r *registry) weighLater(ctx actor.Context) {
-	if r.system.config.AutoScale {
+	if r.steering == Auto {
 		if r.clock != nil {
 			r.clock.Stop() // weigh may be tried again
 		}
@@ -116,7 +116,7 @@ func (r *registry) weighLater(ctx actor.Context) {
 
 // weigh has all shards say how they are.
 func (r *registry) weigh(ctx actor.Context) {
-	if r.halting {
+	if r.halting || r.steering != Auto {
 		return
 	}
 	r.weighLater(ctx)
@@ -153,11 +153,11 @@ func (r *registry) weighed(ctx actor.Context, info *ShardInfo) {
 		return
 	}
 	r.weighing = nil
-	if w.failed || r.scaling != nil || len(r.shards) != w.shards {
+	if w.failed || r.steering != Auto || r.scaling != nil || len(r.shards) != w.shards {
 		return
 	}
 	if shards, why := r.pilot.decide(w.sight); shards > 0 {
 		r.system.log.Info("another number of shards is better", slog.Int("shards", shards), slog.String("why", why))
-		ctx.Send(ctx.Self(), &scale{shards, "auto: " + why})
+		ctx.Send(ctx.Self(), &scale{shards: shards, why: "auto: " + why, byPilot: true})
 	}
 }

@@ -20,13 +20,20 @@ type registry struct {
 	running int  // shards
 	ending  bool // and with it all shards
 
-	pilot    pilot       // decides on the number, if that is left to it (pilot.go)
+	steering Steering    // who decides on the number (steering.go)
+	pilot    pilot       // does, if that is left to it (pilot.go)
 	weighing *weighing   // a look that is under way
-	clock    *time.Timer // of the next; nil if the number is not left to it
+	clock    *time.Timer // of the next; nil if the number was never left to it
 	stamina  stamina     // after panics
 }
 
-func newRegistry(system *System) *registry { return &registry{system: system} }
+func newRegistry(system *System) *registry {
+	r := &registry{system: system, steering: Fixed}
+	if system.config.AutoScale {
+		r.steering = Auto
+	}
+	return r
+}
 
 // Receive implements actor.Actor.
 func (r *registry) Receive(ctx actor.Context) {
@@ -46,6 +53,8 @@ func (r *registry) Receive(ctx actor.Context) {
 
 	case *scale:
 		r.scale(ctx, msg)
+	case *autoScale:
+		r.autoScale(ctx, msg)
 	case *halt:
 		r.halt(ctx)
 	case *nextStep:
@@ -81,7 +90,7 @@ func (r *registry) start(ctx actor.Context) {
 		r.shards = append(r.shards, r.spawn(ctx, number, shards))
 	}
 	r.system.ring.Store(&ring{version: 1, shards: r.shards})
-	r.system.scaling.Store(&Scaling{From: shards, To: shards, Phase: Settled})
+	r.system.scaling.Store(&Scaling{From: shards, To: shards, Phase: Settled, Steering: r.steering})
 	r.weighLater(ctx)
 }
 

@@ -35,12 +35,16 @@ type Scaling struct {
 	Began    time.Time
 	Took     time.Duration // so far
 	Why      string        // who asked for it, or what the pilot saw
+	Steering Steering      // who decides on the number from now on
 }
 
 // Scale begins to change the number of shards, 1 to MaxShards, and returns how far that
 // is; Scaling says how it goes on. Users move to other shards while messages flow; nobody
 // but a reader of the log notices. To ask for the number there is, or that is under way,
-// does no harm.
+// moves nobody.
+//
+// The number holds: where it was left to the service it is no more, until AutoScale or the
+// next start. What is refused holds nothing.
 //
 // Errors: ErrScaling with how far the other change is, for it is not interrupted; an
 // *Error with draining when the node stops; the context's.
@@ -48,19 +52,7 @@ func (s *System) Scale(ctx context.Context, shards int, why string) (Scaling, er
 	if shards < 1 || shards > MaxShards {
 		return Scaling{}, fmt.Errorf("shards is %d: give 1 to %d", shards, MaxShards)
 	}
-	answer, err := ask[any](ctx, s, s.registry, &scale{shards, why})
-	switch answer := answer.(type) {
-	case *Scaling:
-		return *answer, nil
-	case *scalingRefused:
-		return answer.running, ErrScaling
-	case *Error:
-		return Scaling{}, answer
-	}
-	if err == nil { // nobody took the question
-		err = ErrDraining
-	}
-	return Scaling{}, err
+	return s.askRegistry(ctx, &scale{shards: shards, why: why})
 }
 
 // Scaling is how far the last change of the number of shards is.

@@ -40,9 +40,16 @@ type rescaling struct {
 
 // scale begins to change the number of shards.
 func (r *registry) scale(ctx actor.Context, msg *scale) {
+	if msg.byPilot && r.steering != Auto {
+		return // an operator has decided meanwhile
+	}
 	now := *r.system.scaling.Load()
 	switch {
 	case r.scaling == nil && msg.shards == len(r.shards), r.scaling != nil && msg.shards == now.To:
+		if !msg.byPilot {
+			r.hold(msg.why)
+			now.Steering = r.steering
+		}
 		answer(ctx, &now)
 		return
 	case r.scaling != nil:
@@ -52,6 +59,9 @@ func (r *registry) scale(ctx actor.Context, msg *scale) {
 		answer(ctx, ErrDraining)
 		return
 	}
+	if !msg.byPilot {
+		r.hold(msg.why)
+	}
 	r.scales++
 	from, to := r.shards, r.shards[:min(msg.shards, len(r.shards)):min(msg.shards, len(r.shards))]
 	for number := len(to); number < msg.shards; number++ {
@@ -59,7 +69,9 @@ func (r *registry) scale(ctx actor.Context, msg *scale) {
 	}
 	r.scaling = &rescaling{
 		from: from, to: to, all: from,
-		state: Scaling{From: len(from), To: len(to), Phase: Preparing, Began: time.Now(), Why: msg.why},
+		state: Scaling{
+			From: len(from), To: len(to), Phase: Preparing, Began: time.Now(), Why: msg.why, Steering: r.steering,
+		},
 	}
 	if len(to) > len(from) {
 		r.scaling.all = to

@@ -21,7 +21,7 @@ func (s *Server) GetTree(ctx context.Context, _ *adminv1.GetTreeRequest) (*admin
 		Journal: &adminv1.Journal{
 			Present: tree.Journal.Present, Queued: uint32(tree.Journal.Waiting), Trouble: trouble(tree.Journal.Trouble),
 		},
-		Scaling: scalingOf(tree.Scaling), AutoScale: tree.AutoScale, Intensity: intensityOf(tree.Intensity),
+		Scaling: scalingOf(tree.Scaling), AutoScale: tree.Scaling.Steering == actors.Auto, Intensity: intensityOf(tree.Intensity),
 		StuckAfterMs: millis(tree.Limits.StuckAfter), MaxDeadletters: uint64(tree.Limits.MaxDeadletters), MaxDeadletterBytes: uint64(tree.Limits.MaxDeadletterBytes),
 	}
 	for _, level := range tree.Levels {
