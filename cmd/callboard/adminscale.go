@@ -5,15 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
+	"callboard/cmd/callboard/config"
 	"callboard/transport/admin/adminv1"
 )
 
 func newTreeScale() *cobra.Command {
 	var o callerOptions
-	var shards uint32
+	var shards string
 	cmd := &cobra.Command{
 		Use:   "scale",
 		Short: "Change the number of shards of a running service",
@@ -22,27 +24,48 @@ at a time; their connections stay open, and no message is lost, doubled or out o
 
 The command shows how far it is, and returns when it is done. Interrupted, the service
 goes on; the same command again shows the rest. The number is kept in the directory of
-the service, for the next start.`,
-		Example: "  callboard tree scale --shards 32",
+the service, for the next start.
+
+A number holds: where the number is left to the service, with the setting 'shards: auto',
+that is over until '--shards auto', or a start with that setting. '--shards auto' leaves it
+to the service, whatever the setting is, until the next start: the number follows the
+processors and the load. 'callboard tree show' says which it is.`,
+		Example: "  callboard tree scale --shards 32\n  callboard tree scale --shards auto",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return scaleTree(cmd.Context(), &o, shards, cmd.OutOrStdout())
 		},
 	}
 	o.report(cmd)
-	cmd.Flags().Uint32Var(&shards, "shards", 0, "how many there are to be, 1 to 4096")
+	cmd.Flags().StringVar(&shards, "shards", "", "how many there are to be, 1 to 4096; or auto, for as many as the service sees fit")
 	return cmd
 }
 
-func scaleTree(ctx context.Context, o *callerOptions, shards uint32, out io.Writer) error {
-	if shards == 0 {
-		return misused("--shards is missing: give the number that there is to be, like --shards 32")
+// scaleRequest asks for what --shards says.
+func scaleRequest(shards string) (*adminv1.ScaleTreeRequest, error) {
+	if shards == config.AutoShards {
+		return &adminv1.ScaleTreeRequest{Auto: true}, nil
+	}
+	n, err := strconv.ParseUint(shards, 10, 32)
+	switch {
+	case shards == "":
+		return nil, misused("--shards is missing: give the number that there is to be, like --shards 32, or --shards auto")
+	case err != nil || n == 0:
+		return nil, misused("--shards is %q: give 1 to 4096, or auto", shards)
+	}
+	return &adminv1.ScaleTreeRequest{Shards: uint32(n)}, nil
+}
+
+func scaleTree(ctx context.Context, o *callerOptions, shards string, out io.Writer) error {
+	request, err := scaleRequest(shards)
+	if err != nil {
+		return err
 	}
 	client, err := o.dial()
 	if err != nil {
 		return err
 	}
-	last, err := rescale(ctx, o, client, shards, out)
+	last, err := rescale(ctx, o, client, request, out)
 	if err != nil {
 		return err
 	}
@@ -52,14 +75,23 @@ func scaleTree(ctx context.Context, o *callerOptions, shards uint32, out io.Writ
 		} else {
 			t.row("there are %d shards, before %d; %d users have moved, in %d ms", last.To, last.From, last.Moved, last.TookMs)
 		}
+		if words := steeringWords[last.Steering]; words != "" {
+			t.row("%s", words)
+		}
 	})
 }
 
+// steeringWords say what an operator may not expect.
+var steeringWords = map[string]string{
+	"auto": "the service changes the number by itself, until 'callboard tree scale' is given one; the next start goes by the setting shards",
+	"held": "the service changes the number by itself no more, until 'callboard tree scale --shards auto', or a start with the setting shards: auto",
+}
+
 // rescale changes the number of shards, shows how far it is, and returns when it is done.
-func rescale(ctx context.Context, o *callerOptions, client adminv1.AdminServiceClient, shards uint32, out io.Writer) (last *adminv1.Scaling, err error) {
+func rescale(ctx context.Context, o *callerOptions, client adminv1.AdminServiceClient, request *adminv1.ScaleTreeRequest, out io.Writer) (last *adminv1.Scaling, err error) {
 	for last == nil || last.Phase != settled {
 		before := last
-		if last, err = followScaling(ctx, o, client, shards, last, out); err != nil {
+		if last, err = followScaling(ctx, o, client, request, last, out); err != nil {
 			if ctx.Err() != nil {
 				err = errors.New("interrupted; the service goes on, and the same command again shows how far it is")
 			}
@@ -76,8 +108,8 @@ func rescale(ctx context.Context, o *callerOptions, client adminv1.AdminServiceC
 const settled = "settled"
 
 // followScaling shows how far it is until the service ends the stream.
-func followScaling(ctx context.Context, o *callerOptions, client adminv1.AdminServiceClient, shards uint32, last *adminv1.Scaling, out io.Writer) (*adminv1.Scaling, error) {
-	stream, err := client.ScaleTree(ctx, &adminv1.ScaleTreeRequest{Shards: shards})
+func followScaling(ctx context.Context, o *callerOptions, client adminv1.AdminServiceClient, request *adminv1.ScaleTreeRequest, last *adminv1.Scaling, out io.Writer) (*adminv1.Scaling, error) {
+	stream, err := client.ScaleTree(ctx, request)
 	if err != nil {
 		return nil, o.explained(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"callboard/cmd/callboard/bench"
+	"callboard/transport/admin/adminv1"
 )
 
 func newBenchScale() *cobra.Command {
@@ -42,7 +43,7 @@ was lost, doubled or reordered, or that connections were lost.`,
 				return err
 			}
 			config.Move = func(ctx context.Context, shards int) (int, error) {
-				state, err := rescale(ctx, &caller, client, uint32(shards), io.Discard)
+				state, err := rescale(ctx, &caller, client, &adminv1.ScaleTreeRequest{Shards: uint32(shards)}, io.Discard)
 				return int(state.GetMoved()), err
 			}
 			line := bench.NewLine(cmd.ErrOrStderr())

@@ -53,6 +53,7 @@ var calls = []*callRow{
 	{name: "Trace", least: operator, asks: `{"user":"bob"}`, goes: true},
 	{name: "Trace", least: admin, asks: `{"user":"bob","contents":true}`, goes: true},
 	{name: "ScaleTree", least: admin, asks: `{"shards":8}`},
+	{name: "ScaleTree", least: admin, asks: `{"auto":true}`},
 	{name: "BackupInboxes", least: admin, asks: `{"name":"b%d"}`},
 	{name: "ListDeadletters", least: viewer, asks: `{}`},
 	{name: "GetDeadletter", least: viewer, asks: `{"number":64}`},

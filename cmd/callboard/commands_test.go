@@ -79,6 +79,7 @@ var commandRows = []commandRow{
 	{line: "tree show --user u4", least: viewer},
 	{line: "tree watch", least: viewer, until: `^LEVEL`},
 	{line: "tree scale --shards 8", least: admin},
+	{line: "tree scale --shards auto", least: admin},
 	{line: "stats", least: viewer},
 	{line: "watch", least: viewer, until: `^TIME`},
 	{line: "top", tested: "TestTopShowsSortsFiltersOpensAndCloses"},

@@ -70,10 +70,41 @@ func TestNumberOfShardsSurvivesARestart(t *testing.T) {
 	start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", data).ends(1)
 }
 
+// What the operator asks for last holds, until a start, which goes by the setting.
+func TestOperatorEndsAutoAndTurnsItOn(t *testing.T) {
+	data := t.TempDir()
+	for _, setting := range []struct{ shards, steered string }{{"auto", "auto"}, {"kept", "fixed"}, {"auto", "auto"}} {
+		service := start(t, nil, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", data, "--shards", setting.shards)
+		address := service.stderr.has(t, `msg="serving operators" address=(\S+)`)
+		caller := []string{"--admin", "http://" + address, "--data", data}
+		if out := call(t, caller, "tree", "show"); !strings.Contains(out, " shards, "+setting.steered) {
+			t.Errorf("with %s it begins with %s", setting.shards, out)
+		}
+		for _, step := range []struct{ shards, says, shown string }{
+			{"auto", "changes the number by itself, until", " shards, auto"},
+			{"7", "by itself no more, until 'callboard tree scale --shards auto'", "7 shards, held (auto is off)"},
+			{"7", "by itself no more", "7 shards, held (auto is off)"},
+		} {
+			if out := call(t, caller, "tree", "scale", "--shards", step.shards); !strings.Contains(out, step.says) {
+				t.Errorf("scale to %s says %s", step.shards, out)
+			}
+			if out := call(t, caller, "tree", "show"); !strings.Contains(out, step.shown) {
+				t.Errorf("after scale to %s the tree is %s", step.shards, out)
+			}
+		}
+		service.stderr.has(t, `msg="number of shards is held, and left to the service no more" why="asked for by `)
+		service.signal(syscall.SIGTERM)
+		service.ends(0)
+	}
+}
+
 func TestTreeComplaintsSayWhatToDo(t *testing.T) {
 	_, _, caller := serveWithAdmin(t)
 	start(t, nil, append([]string{"tree", "scale", "--shards", "5000"}, caller...)...).complains(2, "invalid_argument", "1 to 4096")
 	start(t, nil, append([]string{"tree", "scale"}, caller...)...).complains(2, "shards")
+	for _, nonsense := range []string{"lots", "0", "-1", "4294967297"} {
+		start(t, nil, append([]string{"tree", "scale", "--shards", nonsense}, caller...)...).complains(2, "--shards", "auto")
+	}
 	start(t, nil, append([]string{"tree", "show", "--user", "no user"}, caller...)...).complains(2, "--user")
 	start(t, nil, "serve", "--shards", "lots", "--listen", "127.0.0.1:0", "--admin", "", "--data", t.TempDir()).complains(2, "--shards", "auto")
 }

@@ -185,14 +185,17 @@ func extremes(shards []*adminv1.Shard) (busiest, sickest *adminv1.Shard) {
 // scalingWords says how the number of shards came about.
 func scalingWords(tree *adminv1.GetTreeResponse) string {
 	s, by := tree.Scaling, "fixed"
-	if tree.AutoScale {
+	switch {
+	case s.GetSteering() == "held":
+		by = "held (auto is off)"
+	case tree.AutoScale:
 		by = "auto"
 	}
 	switch {
 	case s == nil:
 		return ""
 	case s.Phase != settled:
-		return fmt.Sprintf("%s from %d to %d, %d of %d users have moved (%s)", printable(s.Phase), s.From, s.To, s.Moved, s.ToMove, printable(s.Why))
+		return fmt.Sprintf("%s, %s from %d to %d, %d of %d users have moved (%s)", by, printable(s.Phase), s.From, s.To, s.Moved, s.ToMove, printable(s.Why))
 	case s.BeganMs == 0:
 		return by
 	}

@@ -88,6 +88,9 @@ func target(request any) string {
 	case *adminv1.TraceRequest:
 		return fmt.Sprintf("user=%q contents=%t", clip(m.User), m.Contents)
 	case *adminv1.ScaleTreeRequest:
+		if m.Auto {
+			return "shards=auto"
+		}
 		return fmt.Sprintf("shards=%d", m.Shards)
 	}
 	return ""

@@ -42,12 +42,21 @@ func (s *Server) ScaleTree(ctx context.Context, request *adminv1.ScaleTreeReques
 	}
 }
 
-// scale begins a change.
+// scale begins a change, or leaves the number to the service.
 func (s *Server) scale(ctx context.Context, request *adminv1.ScaleTreeRequest) (actors.Scaling, error) {
-	if request.Shards < 1 || request.Shards > actors.MaxShards {
-		return actors.Scaling{}, invalid("shards", fmt.Sprintf("%d is no number of shards", request.Shards), fmt.Sprintf("give 1 to %d", actors.MaxShards))
+	why := "asked for by " + caller(ctx).Name
+	var now actors.Scaling
+	var err error
+	switch {
+	case request.Auto && request.Shards != 0:
+		return now, invalid("auto", fmt.Sprintf("auto and %d shards are asked for", request.Shards), "give one of the two")
+	case request.Auto:
+		now, err = s.system.AutoScale(ctx, why)
+	case request.Shards < 1 || request.Shards > actors.MaxShards:
+		return now, invalid("shards", fmt.Sprintf("%d is no number of shards", request.Shards), fmt.Sprintf("give 1 to %d, or auto", actors.MaxShards))
+	default:
+		now, err = s.system.Scale(ctx, int(request.Shards), why)
 	}
-	now, err := s.system.Scale(ctx, int(request.Shards), "asked for by "+caller(ctx).Name)
 	switch {
 	case errors.Is(err, actors.ErrScaling):
 		return now, refusal(connect.CodeFailedPrecondition, codeScaling,
@@ -66,7 +75,7 @@ func scalingOf(s actors.Scaling) *adminv1.Scaling {
 	}
 	return &adminv1.Scaling{
 		From: uint32(s.From), To: uint32(s.To), Phase: string(s.Phase), Moved: uint64(s.Moved), ToMove: uint64(s.ToMove),
-		BeganMs: began, TookMs: uint64(s.Took.Milliseconds()), Why: s.Why,
+		BeganMs: began, TookMs: uint64(s.Took.Milliseconds()), Why: s.Why, Steering: string(s.Steering),
 	}
 }
 

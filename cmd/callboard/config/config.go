@@ -25,7 +25,7 @@ type Config struct {
 	AllowOrigins   []string      `koanf:"allow-origins" flag:"allow-origin" default:"[]" max:"1000" check:"origin" reload:"yes" help:"origins whose pages may connect, each like https://app.example.org"`
 	Drain          time.Duration `koanf:"drain" default:"10s" min:"1ms" max:"24h" reload:"yes" help:"time over which the sessions are closed at the end"`
 	MaxConnections int           `koanf:"max-connections" default:"100000" unit:"connections" min:"1" reload:"yes" help:"connections at once; one more gets 503"`
-	Shards         string        `koanf:"shards" default:"kept" check:"shards" help:"slices that the users are spread over: 1 to 4096; auto to follow the processors and the load; or kept for the number that 'tree scale' came to, 16 at first"`
+	Shards         string        `koanf:"shards" default:"kept" check:"shards" help:"slices that the users are spread over: 1 to 4096; auto to follow the processors and the load, until 'tree scale' is given a number; or kept for the number that 'tree scale' came to, 16 at first"`
 	Data           string        `koanf:"data" default:"./callboard-data" help:"directory of the pebble store and the admin token"`
 	BackupDir      string        `koanf:"backup-dir" default:"" help:"directory for backups and nothing else, whose leftovers the service removes; empty for backups in the data directory"`
 

@@ -161,7 +161,8 @@ type AdminServiceClient interface {
 	// ScaleTree changes the number of shards, and streams how far that is, until it is
 	// settled or the time of a call is over. To ask again for the same number goes on
 	// with the stream; another number is refused until the first is settled. A caller
-	// that goes away changes nothing. admin.
+	// that goes away changes nothing. A number holds: auto is over then, until somebody
+	// asks for auto, or the service starts again. admin.
 	ScaleTree(context.Context, *ScaleTreeRequest) (*connect.ServerStreamForClient[ScaleTreeResponse], error)
 	// BackupInboxes copies the inboxes, as they are at one moment, to a directory on the
 	// service's disk, and says every now and then how far it is; the last answer is done. One at a
@@ -649,7 +650,8 @@ type AdminServiceHandler interface {
 	// ScaleTree changes the number of shards, and streams how far that is, until it is
 	// settled or the time of a call is over. To ask again for the same number goes on
 	// with the stream; another number is refused until the first is settled. A caller
-	// that goes away changes nothing. admin.
+	// that goes away changes nothing. A number holds: auto is over then, until somebody
+	// asks for auto, or the service starts again. admin.
 	ScaleTree(context.Context, *ScaleTreeRequest, *connect.ServerStream[ScaleTreeResponse]) error
 	// BackupInboxes copies the inboxes, as they are at one moment, to a directory on the
 	// service's disk, and says every now and then how far it is; the last answer is done. One at a

@@ -1344,7 +1344,7 @@ type GetTreeResponse struct {
 	Journal *Journal               `protobuf:"bytes,3,opt,name=journal,proto3" json:"journal,omitempty"`
 	// The last change of the number of shards, or the one under way.
 	Scaling *Scaling `protobuf:"bytes,4,opt,name=scaling,proto3" json:"scaling,omitempty"`
-	// Whether the number follows the processors and the load.
+	// Whether the number follows the processors and the load now: scaling.steering is auto.
 	AutoScale bool `protobuf:"varint,5,opt,name=auto_scale,json=autoScale,proto3" json:"auto_scale,omitempty"`
 	// Of users.
 	Intensity *Intensity `protobuf:"bytes,6,opt,name=intensity,proto3" json:"intensity,omitempty"`
@@ -4249,10 +4249,13 @@ func (x *BusyUser) GetOverMs() uint64 {
 	return 0
 }
 
+// ScaleTreeRequest has either shards or auto.
 type ScaleTreeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 to 4096.
-	Shards        uint32 `protobuf:"varint,1,opt,name=shards,proto3" json:"shards,omitempty"`
+	Shards uint32 `protobuf:"varint,1,opt,name=shards,proto3" json:"shards,omitempty"`
+	// Leaves the number to the service, which follows the processors and the load.
+	Auto          bool `protobuf:"varint,2,opt,name=auto,proto3" json:"auto,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4292,6 +4295,13 @@ func (x *ScaleTreeRequest) GetShards() uint32 {
 		return x.Shards
 	}
 	return 0
+}
+
+func (x *ScaleTreeRequest) GetAuto() bool {
+	if x != nil {
+		return x.Auto
+	}
+	return false
 }
 
 type ScaleTreeResponse struct {
@@ -4353,7 +4363,10 @@ type Scaling struct {
 	BeganMs int64  `protobuf:"varint,6,opt,name=began_ms,json=beganMs,proto3" json:"began_ms,omitempty"`
 	TookMs  uint64 `protobuf:"varint,7,opt,name=took_ms,json=tookMs,proto3" json:"took_ms,omitempty"`
 	// Who asked for it, or why the service did it by itself.
-	Why           string `protobuf:"bytes,8,opt,name=why,proto3" json:"why,omitempty"`
+	Why string `protobuf:"bytes,8,opt,name=why,proto3" json:"why,omitempty"`
+	// Who decides on the number from now on: fixed, operators; auto, the service; held,
+	// operators again, because the number of one of them has ended auto.
+	Steering      string `protobuf:"bytes,9,opt,name=steering,proto3" json:"steering,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4440,6 +4453,13 @@ func (x *Scaling) GetTookMs() uint64 {
 func (x *Scaling) GetWhy() string {
 	if x != nil {
 		return x.Why
+	}
+	return ""
+}
+
+func (x *Scaling) GetSteering() string {
+	if x != nil {
+		return x.Steering
 	}
 	return ""
 }
@@ -5937,11 +5957,12 @@ const file_admin_proto_rawDesc = "" +
 	"\x05shard\x18\x03 \x01(\rR\x05shard\x12\x1a\n" +
 	"\bsessions\x18\x04 \x01(\rR\bsessions\x12\x1a\n" +
 	"\bmessages\x18\x05 \x01(\x04R\bmessages\x12\x17\n" +
-	"\aover_ms\x18\x06 \x01(\x04R\x06overMs\"*\n" +
+	"\aover_ms\x18\x06 \x01(\x04R\x06overMs\">\n" +
 	"\x10ScaleTreeRequest\x12\x16\n" +
-	"\x06shards\x18\x01 \x01(\rR\x06shards\"J\n" +
+	"\x06shards\x18\x01 \x01(\rR\x06shards\x12\x12\n" +
+	"\x04auto\x18\x02 \x01(\bR\x04auto\"J\n" +
 	"\x11ScaleTreeResponse\x125\n" +
-	"\ascaling\x18\x01 \x01(\v2\x1b.callboard.admin.v1.ScalingR\ascaling\"\xb8\x01\n" +
+	"\ascaling\x18\x01 \x01(\v2\x1b.callboard.admin.v1.ScalingR\ascaling\"\xd4\x01\n" +
 	"\aScaling\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\rR\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\rR\x02to\x12\x14\n" +
@@ -5950,7 +5971,8 @@ const file_admin_proto_rawDesc = "" +
 	"\ato_move\x18\x05 \x01(\x04R\x06toMove\x12\x19\n" +
 	"\bbegan_ms\x18\x06 \x01(\x03R\abeganMs\x12\x17\n" +
 	"\atook_ms\x18\a \x01(\x04R\x06tookMs\x12\x10\n" +
-	"\x03why\x18\b \x01(\tR\x03why\"}\n" +
+	"\x03why\x18\b \x01(\tR\x03why\x12\x1a\n" +
+	"\bsteering\x18\t \x01(\tR\bsteering\"}\n" +
 	"\tIntensity\x12\x1a\n" +
 	"\bfailures\x18\x01 \x01(\rR\bfailures\x12\x1b\n" +
 	"\twindow_ms\x18\x02 \x01(\x04R\bwindowMs\x12\x17\n" +
