@@ -46,6 +46,9 @@ const (
 	InboxTrimmed    EventKind = "inbox_trimmed"
 	DeviceForgotten EventKind = "device_forgotten"
 
+	ShardsChanging EventKind = "shards_changing"
+	ShardsChanged  EventKind = "shards_changed"
+
 	LimitHit     EventKind = "limit_hit"
 	StoreFailed  EventKind = "store_failed"
 	StoreTrouble EventKind = "store_trouble"
@@ -76,6 +79,8 @@ var eventKinds = []EventMeaning{
 	{UserUnblocked, "a user may connect again"},
 	{InboxTrimmed, "messages were removed from an inbox at an operator's wish"},
 	{DeviceForgotten, "a device of a user was forgotten at an operator's wish, and how far it was"},
+	{ShardsChanging, "another number of shards is on its way; the reason has both numbers, and who asked for it or what the service saw"},
+	{ShardsChanged, "there is another number of shards, and all users have moved"},
 	{LimitHit, "something was refused or closed by a limit; the code says which"},
 	{StoreFailed, "the store does not take messages any more; they are refused with the code"},
 	{StoreTrouble, "the store has failed one user; at most one each second"},

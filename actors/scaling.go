@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -78,6 +79,7 @@ func (r *registry) scale(ctx actor.Context, msg *scale) {
 	}
 	r.system.log.Info("number of shards changes", slog.Int("from", len(from)), slog.Int("to", len(to)), slog.String("why", msg.why))
 	r.publish()
+	r.tell(ShardsChanging)
 	r.tellAll(ctx, &prepare{from: from, to: len(to)})
 	state := r.scaling.state
 	answer(ctx, &state)
@@ -210,6 +212,7 @@ func (r *registry) scaled(ctx actor.Context) {
 	r.system.scaling.Store(&s.state)
 	r.system.log.Info("number of shards has changed", slog.Int("from", s.state.From), slog.Int("to", s.state.To),
 		slog.Int("moved", s.state.Moved), slog.Duration("took", s.state.Took))
+	r.tell(ShardsChanged)
 	if keep := r.system.config.KeepShards; keep != nil {
 		if err := keep(len(r.shards)); err != nil {
 			r.system.log.Warn("number of shards not kept: the next start is with another", slog.Any("error", err))
@@ -223,6 +226,14 @@ func (r *registry) publish() {
 	state := r.scaling.state
 	state.Took = time.Since(state.Began)
 	r.system.scaling.Store(&state)
+}
+
+// tell tells those who watch of the change that began or ended.
+func (r *registry) tell(kind EventKind) {
+	if r.system.watched() {
+		now := r.system.scaling.Load()
+		r.system.publish(Event{Kind: kind, Shard: -1, Reason: fmt.Sprintf("from %d to %d: %s", now.From, now.To, now.Why)})
+	}
 }
 
 // halt has nobody set out any more, for the node stops.

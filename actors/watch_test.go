@@ -295,6 +295,41 @@ var published = map[EventKind]func(w *world){
 			w.store.breaks(nil)
 		}
 	},
+	ShardsChanging: func(w *world) {
+		bob := mover(16, 20)
+		w.connect(bob)
+		watch, open := w.watch(EventFilter{}), gate[*depart](w, bob)
+		_, _ = w.system.Scale(w.Context(), 20, "asked for by ada")
+		synctest.Wait()
+		if e := w.one(watch, ShardsChanging); e.Reason != "from 16 to 20: asked for by ada" || e.Shard != -1 || e.Code != "" {
+			w.Errorf("%+v", e)
+		}
+		_, _ = w.system.Scale(w.Context(), 20, "again") // which begins nothing
+		_, _ = w.system.Scale(w.Context(), 21, "refused")
+		open()
+		time.Sleep(time.Second)
+		if got := w.eventsOf(watch, ShardsChanging); len(got) != 0 {
+			w.Errorf("%+v", got)
+		}
+	},
+	ShardsChanged: func(w *world) {
+		bob := mover(16, 3)
+		w.connect(bob)
+		watch, open := w.watch(EventFilter{}), gate[*depart](w, bob)
+		_, _ = w.system.Scale(w.Context(), 3, "asked for by ada")
+		time.Sleep(time.Second)
+		if got := w.eventsOf(watch, ShardsChanged); len(got) != 0 {
+			w.Errorf("with bob on the way: %+v", got)
+		}
+		open()
+		time.Sleep(time.Second)
+		if e := w.one(watch, ShardsChanged); e.Reason != "from 16 to 3: asked for by ada" || e.Shard != -1 {
+			w.Errorf("%+v", e)
+		}
+		if e := w.scale(3); e.To != 3 || len(w.eventsOf(watch, ShardsChanged)) != 0 {
+			w.Errorf("the number there is: %+v", e)
+		}
+	},
 	DrainBegun: func(w *world) {
 		w.connect("bob")
 		watch := w.watch(EventFilter{})
