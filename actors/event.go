@@ -15,7 +15,7 @@ type Event struct {
 	User    protocol.UserID
 	Session uint64
 	Device  string
-	Remote  string             // address of the peer
+	Remote  string             // address of the client
 	Shard   int                // of the user, or the shard that it is about; -1: neither
 	Code    protocol.ErrorCode // the word that programs test; empty where there is none
 	Close   protocol.CloseCode // of session_closed
@@ -123,11 +123,7 @@ func (s *System) HitLimit(limit protocol.ErrorCode, user protocol.UserID, remote
 
 // about makes an event of a kind of this session.
 func (s *session) about(kind EventKind) Event {
-	e := Event{Kind: kind, User: s.link.user, Session: s.number, Device: s.device()}
-	if c, ok := s.conn.(Described); ok {
-		e.Remote = c.Describe().Remote
-	}
-	return e
+	return Event{Kind: kind, User: s.link.user, Session: s.number, Device: s.device(), Remote: s.remote()}
 }
 
 // hitLimit is System.HitLimit for a limit that closes this session.

@@ -18,7 +18,7 @@ type SessionInfo struct {
 	Number       uint64
 	User         protocol.UserID
 	Device       string
-	Remote       string // address of the peer; empty if the Conn knows none
+	Remote       string // address of the client; empty if the Conn knows none
 	Protocol     string // seed, or the subprotocol
 	Since        time.Time
 	State        string // greeting, attaching, delivering, closing or ended; silent: it did not answer
@@ -35,7 +35,7 @@ type SessionInfo struct {
 
 // ConnInfo is what a Conn may say of itself.
 type ConnInfo struct {
-	Remote   string // address of the peer
+	Remote   string // address of the client
 	Protocol string // the subprotocol that its codec belongs to
 	Waiting  int    // upper bound of the bytes that the network has not taken
 }
@@ -230,14 +230,19 @@ func (s *session) device() string {
 	return s.link.device
 }
 
+// remote is the address of the client.
+func (s *session) remote() string {
+	if c, ok := s.conn.(Described); ok {
+		return c.Describe().Remote
+	}
+	return ""
+}
+
 // tellEnd has the shard remember how the session ended.
 func (s *session) tellEnd() {
 	end := &sessionClosed{s.link.user, Closing{
-		Session: s.number, Device: s.device(), Code: s.code, Reason: s.reason, At: time.Now(), ByPeer: s.byPeer,
+		Session: s.number, Device: s.device(), Remote: s.remote(), Code: s.code, Reason: s.reason, At: time.Now(), ByPeer: s.byPeer,
 	}}
-	if c, ok := s.conn.(Described); ok {
-		end.Remote = c.Describe().Remote
-	}
 	s.link.system.post(s.link.user, end)
 	if s.link.system.watched() {
 		e := s.about(SessionClosed)

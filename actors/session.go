@@ -194,7 +194,8 @@ func (s *session) logEnd() {
 		}
 	}
 	s.link.system.log.LogAttrs(context.Background(), level, "session ended", slog.String("user", string(s.link.user)),
-		slog.Uint64("session", s.number), slog.Int("code", int(s.code)), slog.String("reason", s.reason), slog.Bool("by_client", s.byPeer))
+		slog.Uint64("session", s.number), slog.Int("code", int(s.code)), slog.String("reason", s.reason), slog.Bool("by_client", s.byPeer),
+		slog.String("remote", s.remote()))
 }
 
 // deliver writes a message, once: what a new actor of the user sends again is known.

@@ -108,6 +108,8 @@ func TestSourceIsTheLastThatOurProxiesName(t *testing.T) {
 		"over IPv6":                 {"[2001:db8::1]:5", []string{"2001:db9::7"}, "2001:db9::7"},
 		"a mapped proxy":            {"[::ffff:10.0.0.1]:5", []string{"198.51.100.9"}, "198.51.100.9"},
 		"a proxy that says nothing": {"10.0.0.1:5", nil, "10.0.0.1"},
+		"of a zone":                 {"10.0.0.1:5", []string{"fe80::1%of any length"}, "fe80::1"},
+		"a mapped client":           {"10.0.0.1:5", []string{"::ffff:198.51.100.9"}, "198.51.100.9"},
 		"no address":                {"10.0.0.1:5", []string{"198.51.100.9, unknown"}, "10.0.0.1"},
 		"a pipe":                    {"@", nil, ""},
 	} {

@@ -34,7 +34,8 @@ type Config struct {
 	Exempt []netip.Prefix
 
 	// Proxies are the networks of proxies. What they pass on counts for the last address in
-	// X-Forwarded-For that is none of theirs; without one it counts for the proxy.
+	// X-Forwarded-For that is none of theirs, which is also what operators are shown; without one
+	// it counts for the proxy.
 	Proxies []netip.Prefix
 
 	// AllowOrigins are the origins, besides the server's own, whose pages may

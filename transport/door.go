@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -126,22 +127,30 @@ func (l *live) source(r *http.Request) (netip.Addr, bool) {
 	return from, true
 }
 
-// addressNamed reads an address as proxies write it, some with a port.
+// addressNamed reads an address as proxies write it, some with a port. A zone would mean something on the proxy alone,
+// and may be as long as a header.
 func addressNamed(text string) (netip.Addr, bool) {
-	if addr, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
-		return addr, true
+	addr, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	known := err == nil
+	if !known {
+		addr, known = addressOf(text)
 	}
-	return addressOf(text)
+	return addr.Unmap().WithZone(""), known
 }
 
 // from is where a request comes from, in the words of events and of the log: behind a proxy of ours the address that it
 // names, else the peer's with its port.
 func (s *Server) from(r *http.Request) string {
+	return cmp.Or(s.named(r), r.RemoteAddr)
+}
+
+// named is the address that a proxy of ours names; empty if the peer is no proxy of ours, or names nobody.
+func (s *Server) named(r *http.Request) string {
 	peer, _ := addressOf(r.RemoteAddr)
 	if source, known := s.live.Load().source(r); known && source != peer {
 		return source.String()
 	}
-	return r.RemoteAddr
+	return ""
 }
 
 func (l *live) exempt(addr netip.Addr) bool { return within(l.Exempt, addr) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -347,5 +348,79 @@ func TestLimitsNameWhoIsBehindAProxy(t *testing.T) {
 	ask("192.0.2.3", "no.such.token")
 	if log := s.log.String(); !strings.Contains(log, `"token refused","remote":"192.0.2.3"`) {
 		t.Errorf("the log does not name who showed a wrong token: %s", log)
+	}
+}
+
+// Whoever looks at a session, at events, at closes and at the log is told who the client is, and not which proxy it came
+// through. That is believed of the operator's proxies alone.
+func TestOperatorsSeeWhoIsBehindAProxy(t *testing.T) {
+	local := []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+	ed := identitytest.Ed(t, "")
+	bearer := http.Header{"Authorization": {"Bearer " + ed.Token(t, identitytest.Claims("alice"))}}
+	connect := fmt.Sprintf(`{"type":0,"token":%q}`, ed.Token(t, identitytest.Claims("alice")))
+	for name, test := range map[string]struct {
+		proxies     []netip.Prefix
+		header      http.Header
+		subprotocol []string
+		named       string
+		want        string // how it begins
+	}{
+		"seed":              {local, bearer, nil, "203.0.113.5, 192.0.2.1:99", "192.0.2.1"},
+		"version 1":         {local, bearer, []string{protocol.SubprotocolJSON}, "203.0.113.5, 2001:db8::7", "2001:db8::7"},
+		"token in CONNECT":  {local, nil, []string{protocol.SubprotocolJSON}, "192.0.2.3, 127.0.0.1", "192.0.2.3"},
+		"names nobody":      {local, bearer, nil, "203.0.113.5, unknown", "127.0.0.1:"},
+		"no proxy of ours":  {nil, bearer, nil, "192.0.2.5", "127.0.0.1:"},
+		"another's network": {[]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, bearer, nil, "203.0.113.5, 192.0.2.6", "127.0.0.1:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := guarded(t, fromFile(t, identitytest.Set(t, ed)), Config{Proxies: test.proxies}, actors.Config{})
+			watch, err := s.system.Watch(actors.EventFilter{Kinds: []actors.EventKind{actors.SessionOpened, actors.SessionClosed}})
+			must(t, err)
+			defer watch.Stop()
+			is := func(where, remote string) {
+				t.Helper()
+				if remote != test.want && (!strings.HasSuffix(test.want, ":") || !strings.HasPrefix(remote, test.want)) {
+					t.Errorf("%s names %q, want %q", where, remote, test.want)
+				}
+			}
+			happens := func(kind actors.EventKind) {
+				t.Helper()
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				e, _, err := watch.Next(ctx)
+				must(t, err)
+				if e.Kind != kind {
+					t.Fatalf("%s has happened, want %s", e.Kind, kind)
+				}
+				is(string(kind), e.Remote)
+			}
+			header := http.Header{"X-Forwarded-For": {test.named}, "Authorization": test.header["Authorization"]}
+
+			p, _, err := s.dial("alice", header, test.subprotocol...)
+			must(t, err)
+			defer p.ws.Close()
+			if test.subprotocol != nil {
+				p.write(connect)
+			}
+
+			happens(actors.SessionOpened)
+			look, err := s.system.LookUser(t.Context(), "alice")
+			must(t, err)
+			is("the session", look.Sessions[0].Remote)
+			if n, err := s.system.CloseUser(t.Context(), "alice", protocol.CloseByOperator, "go away"); n != 1 || err != nil {
+				t.Fatalf("%d sessions closed, %v", n, err)
+			}
+			p.closed(protocol.CloseByOperator)
+			happens(actors.SessionClosed)
+			eventually(t, "the end is known", func() bool {
+				look, err = s.system.LookUser(t.Context(), "alice")
+				must(t, err)
+				return len(look.Closes) == 1
+			})
+			is("the close", look.Closes[0].Remote)
+			ended := regexp.MustCompile(`"session ended".*"remote":"([^"]*)"`)
+			eventually(t, "the log has the end", func() bool { return ended.MatchString(s.log.String()) })
+			is("the log", ended.FindStringSubmatch(s.log.String())[1])
+		})
 	}
 }

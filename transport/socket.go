@@ -21,20 +21,21 @@ type socket struct {
 	raw    syscall.RawConn // nc's, to read and write without waiting
 	sealed *sealed         // nil without TLS
 	link   *actors.Link    // set before the reader starts
+	named  string          // the client's address, by a proxy of ours; empty: it is nc's. Never changes
 
 	// The reader's.
 	take     func(fd uintptr) bool // the method readable, bound once
-	tells    bool                  // a read tells whether something is left
 	inErr    error                 // why there is no more to read
 	rest     []byte                // of a frame that has not come whole
 	message  []byte                // of a message whose fragments have not all come
 	opcode   byte                  // of that message; 0: none is under way
+	tells    bool                  // a read tells whether something is left
 	greeted  bool                  // the client's CONNECT was passed on, in version 1
 	sends    bool                  // the client has sent a SEND
 	codec    protocol.Codec        // never changes; the session's too
-	maxFrame int                   // bytes of a message; what the client was told
 	closing  bool                  // the peer asked to close or broke the protocol: only its close frame counts
 	lost     bool                  // its frames cannot be told apart any more: what comes is thrown away
+	maxFrame int                   // bytes of a message; what the client was told
 
 	// The session's, but for what it lends to drain while that runs.
 	out     *outBuffer // frames that wait

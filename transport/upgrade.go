@@ -170,7 +170,7 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, v visitor, subp
 		_ = ws.Close()
 		return false
 	}
-	sock.codec = codec
+	sock.codec, sock.named = codec, s.named(r)
 	if v.user == "" {
 		s.readers.Go(func() {
 			if rest, met := s.introduce(sock, v); met {
@@ -187,7 +187,7 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request, v visitor, subp
 	defer cancel()
 	link, err := s.system.Connect(ctx, v.user, dialect, sock)
 	if link == nil {
-		s.config.Log.Warn("connection refused", slog.String("user", string(v.user)), slog.Any("error", err))
+		s.config.Log.Warn("connection refused", slog.String("user", string(v.user)), slog.String("remote", s.from(r)), slog.Any("error", err))
 		s.refusedWith(codeOf(err))
 		if errors.Is(err, actors.ErrDraining) {
 			sock.decline(actors.ErrDraining)

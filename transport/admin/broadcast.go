@@ -95,6 +95,7 @@ func (s *Server) newBroadcast(ctx context.Context, request *adminv1.BroadcastReq
 	b := &broadcast{server: s, request: request}
 	b.message.Content, b.message.Receiver = request.Content, longest
 	b.message.Sender, b.message.Id = cmp.Or(request.Sender, string(protocol.System)), cmp.Or(request.Id, rand.Text())
+	b.message.Traceparent = traceparentOf(ctx)
 	if err := actors.CheckSend(&b.message); err != nil {
 		return nil, refused(err)
 	}
@@ -209,6 +210,7 @@ func (b *broadcast) send(ctx context.Context, user protocol.UserID) error {
 	defer cancel()
 	_, err := b.server.system.Send(ctx, &protocol.Send{
 		Receiver: string(user), Content: b.message.Content, Sender: b.message.Sender, Id: b.message.Id,
+		Traceparent: b.message.Traceparent,
 	})
 	return err
 }

@@ -53,6 +53,56 @@ func TestBroadcastReachesAList(t *testing.T) {
 	}
 }
 
+// A program that traces says its span in the header, as for any call. What is no traceparent, or not one, counts as left out.
+func TestMessagesAreInTheTraceOfTheCallThatSendsThem(t *testing.T) {
+	const sampled, unsampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-11111111111111111111111111111111-2222222222222222-00"
+	n := start(t, Config{})
+	bob, eve := n.connect("bob", "phone"), n.connect("eve", "")
+	for wire, options := range map[string][]connect.ClientOption{"connect": nil, "grpc": {connect.WithGRPC()}, "grpc-web": {connect.WithGRPCWeb()}} {
+		for name, test := range map[string]struct {
+			header []string
+			want   string
+		}{
+			"sampled": {[]string{sampled}, sampled}, "not sampled": {[]string{unsampled}, unsampled}, "left out": {nil, ""},
+			"none": {[]string{"see you"}, ""}, "two": {[]string{sampled, unsampled}, ""},
+		} {
+			t.Run(wire+", "+name, func(t *testing.T) {
+				operator := n.as(operatorSecret, options...)
+				traced := func() context.Context {
+					ctx, info := connect.NewClientContext(t.Context())
+					info.RequestHeader()["Traceparent"] = test.header
+					return ctx
+				}
+				is := func(ws *websocket.Conn, content string) {
+					t.Helper()
+					var m struct{ Content, Traceparent string }
+					must(t, json.Unmarshal([]byte(n.read(ws)), &m))
+					if m.Content != content || m.Traceparent != test.want {
+						t.Errorf("%q comes with %q, want %q with %q", m.Content, m.Traceparent, content, test.want)
+					}
+				}
+
+				_, err := operator.Send(traced(), &adminv1.SendRequest{Receiver: "bob", Content: "to one"})
+				must(t, err)
+				is(bob, "to one")
+
+				for content, request := range map[string]*adminv1.BroadcastRequest{
+					"to a list": {Content: "to a list", Users: []string{"bob", "eve"}}, "to all": {Content: "to all", AllConnected: true},
+				} {
+					stream, err := operator.Broadcast(traced(), request)
+					must(t, err)
+					for stream.Receive() { // up to its end
+					}
+					must(t, stream.Err())
+					must(t, stream.Close())
+					is(bob, content)
+					is(eve, content)
+				}
+			})
+		}
+	}
+}
+
 func TestBroadcastReachesWhoIsConnected(t *testing.T) {
 	n := start(t, Config{})
 	bob, eve := n.connect("bob", "phone"), n.connect("eve", "")

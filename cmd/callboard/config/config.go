@@ -145,7 +145,7 @@ type Attempts struct {
 	Rate    int      `koanf:"rate" default:"50" unit:"connections/s" min:"0" max:"1000000" reload:"yes" help:"connections that one address, or one /64 of IPv6, may ask for each second; more get 429, and those who go on are cut without a word; 0 for no bound"`
 	Burst   int      `koanf:"burst" default:"1000" unit:"connections" min:"0" max:"1000000" reload:"yes" help:"how many of them at once, after a pause; 0 for as many as in a second"`
 	Exempt  []string `koanf:"exempt" flag:"limits-attempts-exempt" default:"[127.0.0.0/8,'::1']" max:"1000" check:"network" reload:"yes" help:"addresses and networks that may ask as often as they like"`
-	Proxies []string `koanf:"proxies" flag:"limits-attempts-proxy" default:"[]" max:"1000" check:"network" reload:"yes" help:"addresses and networks of proxies: of what they pass on the last address in X-Forwarded-For counts that is none of theirs"`
+	Proxies []string `koanf:"proxies" flag:"limits-attempts-proxy" default:"[]" max:"1000" check:"network" reload:"yes" help:"addresses and networks of proxies: of what they pass on the last address in X-Forwarded-For counts that is none of theirs, which is also what operators are shown"`
 }
 
 // Inbox bounds each user's inbox.

@@ -109,7 +109,8 @@ const (
 
 // AdminServiceClient is a client for the callboard.admin.v1.AdminService service.
 type AdminServiceClient interface {
-	// Send puts a message into an inbox, and answers when it is kept. operator.
+	// Send puts a message into an inbox, and answers when it is kept. The message is in the
+	// trace of the call's header traceparent. operator.
 	Send(context.Context, *SendRequest) (*SendResponse, error)
 	// ListUsers names the users who have an actor, a page at a time: ordered by shard,
 	// and by id within one. viewer.
@@ -132,7 +133,8 @@ type AdminServiceClient interface {
 	Drain(context.Context, *DrainRequest) (*DrainResponse, error)
 	// Broadcast puts a message into many inboxes, and says every now and then how far it
 	// is; the last answer is done. When the caller goes away it ends where it is: the same
-	// id again reaches the others, and nobody twice. operator.
+	// id again reaches the others, and nobody twice. All are in the trace of the call's header
+	// traceparent. operator.
 	Broadcast(context.Context, *BroadcastRequest) (*connect.ServerStreamForClient[BroadcastResponse], error)
 	// BlockUser keeps a user from connecting, over restarts too, and closes the sessions
 	// there are with 4005. Messages for the user are kept. operator.
@@ -598,7 +600,8 @@ func (c *adminServiceClient) DropDeadletters(ctx context.Context, req *DropDeadl
 
 // AdminServiceHandler is an implementation of the callboard.admin.v1.AdminService service.
 type AdminServiceHandler interface {
-	// Send puts a message into an inbox, and answers when it is kept. operator.
+	// Send puts a message into an inbox, and answers when it is kept. The message is in the
+	// trace of the call's header traceparent. operator.
 	Send(context.Context, *SendRequest) (*SendResponse, error)
 	// ListUsers names the users who have an actor, a page at a time: ordered by shard,
 	// and by id within one. viewer.
@@ -621,7 +624,8 @@ type AdminServiceHandler interface {
 	Drain(context.Context, *DrainRequest) (*DrainResponse, error)
 	// Broadcast puts a message into many inboxes, and says every now and then how far it
 	// is; the last answer is done. When the caller goes away it ends where it is: the same
-	// id again reaches the others, and nobody twice. operator.
+	// id again reaches the others, and nobody twice. All are in the trace of the call's header
+	// traceparent. operator.
 	Broadcast(context.Context, *BroadcastRequest, *connect.ServerStream[BroadcastResponse]) error
 	// BlockUser keeps a user from connecting, over restarts too, and closes the sessions
 	// there are with 4005. Messages for the user are kept. operator.

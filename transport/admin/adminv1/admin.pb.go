@@ -549,7 +549,7 @@ type Session struct {
 	User    string `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
 	// Empty: the nameless device.
 	Device string `protobuf:"bytes,3,opt,name=device,proto3" json:"device,omitempty"`
-	// The address of the peer; of the proxy, behind one.
+	// The address of the client: the one that a proxy names which the service knows, else the peer's with its port.
 	Remote string `protobuf:"bytes,4,opt,name=remote,proto3" json:"remote,omitempty"`
 	// seed, callboard.v1.json or callboard.v1.proto.
 	Protocol string `protobuf:"bytes,5,opt,name=protocol,proto3" json:"protocol,omitempty"`
@@ -990,7 +990,8 @@ type Closing struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Session uint64                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
 	Device  string                 `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
-	Remote  string                 `protobuf:"bytes,3,opt,name=remote,proto3" json:"remote,omitempty"`
+	// As that of the Session.
+	Remote string `protobuf:"bytes,3,opt,name=remote,proto3" json:"remote,omitempty"`
 	// The close code; 1006 where none was sent.
 	Code   uint32 `protobuf:"varint,4,opt,name=code,proto3" json:"code,omitempty"`
 	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -3279,7 +3280,7 @@ type Event struct {
 	User    string `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
 	Session uint64 `protobuf:"varint,4,opt,name=session,proto3" json:"session,omitempty"`
 	Device  string `protobuf:"bytes,5,opt,name=device,proto3" json:"device,omitempty"`
-	// The address of the peer; of the proxy, behind one.
+	// The address of the client: the one that a proxy names which the service knows, else the peer's with its port.
 	Remote string `protobuf:"bytes,6,opt,name=remote,proto3" json:"remote,omitempty"`
 	// Of the user, or the one that it is about; absent: neither.
 	Shard *uint32 `protobuf:"varint,7,opt,name=shard,proto3,oneof" json:"shard,omitempty"`
