@@ -62,7 +62,8 @@ type ShardInfo struct {
 	Parked   int
 	Failures uint64 // of its users' actors since the start
 	Waiting  int    // messages in its mailbox
-	Stuck    bool   // it does not answer: Users, Parked and Failures are not known
+	Taken    uint64 // messages that came for its users, since the start
+	Stuck    bool   // it does not answer: Users, Parked, Failures and Taken are not known
 
 	InMessage time.Duration // how long it has been in the message at hand; 0: less than a tick
 

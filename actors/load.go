@@ -12,12 +12,23 @@ import (
 type Load struct {
 	Shards  []ShardLoad
 	Busiest []BusyUser // most first
+	Totals
+}
 
-	Kept, Delivered uint64
-	Opened, Ended   uint64 // sessions
-	Refused, Closed []CodeCount
-	Limits          []CodeCount // how often a limit has acted, whether it refused anything or not
-	Stalled         int         // sessions whose network takes no more at the moment
+// Totals are what has been counted since the start, where nobody need be asked.
+type Totals struct {
+	Kept      uint64 // messages that have been committed
+	Repeated  uint64 // sends answered with the place that they had already
+	Delivered uint64 // messages written for sessions, a copy for each
+
+	Opened, Ended uint64 // sessions
+
+	// By word, and only the words that have happened.
+	Refused []CodeCount // sends and frames
+	Closed  []CodeCount // sessions that ended
+	Limits  []CodeCount // how often a limit has acted, whether it refused anything or not
+
+	Stalled int // sessions whose network takes no more at the moment
 }
 
 // ShardLoad is a shard's part of a Load.
@@ -40,13 +51,7 @@ type (
 // the most since somebody looked last, or within the 0.9 s before. It asks each shard
 // once, and no user.
 func (s *System) Load(ctx context.Context, limit int) (*Load, error) {
-	load := &Load{
-		Stalled: int(s.counts.stalled.Load()),
-		Ended:   s.counts.ended.Load(), Opened: s.counts.opened.Load(),
-		Refused: happened(s.counts.refused, s.counts.frames), Closed: happened(s.counts.closes),
-		Limits: s.counts.limits.reached(),
-	}
-	load.Kept, _, load.Delivered = s.counts.total()
+	load := &Load{Totals: s.Totals()}
 	for _, road := range s.ring.Load().all() {
 		shard, err := askShard[*shardLoad](ctx, s, road, &loadShard{})
 		switch {
@@ -61,6 +66,19 @@ func (s *System) Load(ctx context.Context, limit int) (*Load, error) {
 	slices.SortFunc(load.Busiest, busier)
 	load.Busiest = load.Busiest[:min(limit, len(load.Busiest))]
 	return load, nil
+}
+
+// Totals reads what has been counted. It asks no actor, and so begins no new round of the
+// busiest users as Load does.
+func (s *System) Totals() Totals {
+	t := Totals{
+		Repeated: s.counts.repeated.Load(), Stalled: int(s.counts.stalled.Load()),
+		Ended: s.counts.ended.Load(), Opened: s.counts.opened.Load(), // in this order: no more have ended than were opened
+		Refused: happened(s.counts.refused, s.counts.frames), Closed: happened(s.counts.closes),
+		Limits: s.counts.limits.reached(),
+	}
+	t.Kept, _, t.Delivered = s.counts.total()
+	return t
 }
 
 // load answers loadShard.

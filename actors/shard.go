@@ -343,7 +343,7 @@ func (s *shard) sessionClosed(ctx actor.Context, msg *sessionClosed) {
 
 func (s *shard) describe(ctx actor.Context, msg *describeShard) {
 	info := &ShardInfo{
-		Number: s.number, Users: len(s.users), Failures: s.failed, Parked: s.parked,
+		Number: s.number, Users: len(s.users), Failures: s.failed, Parked: s.parked, Taken: s.taken,
 		Waiting: max(0, s.box.UserMessageCount()-1), // but for the question
 	}
 	if msg.below {

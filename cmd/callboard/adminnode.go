@@ -24,9 +24,14 @@ func working(trouble string) string {
 func newStats() *cobra.Command {
 	var o callerOptions
 	cmd := &cobra.Command{
-		Use:     "stats",
-		Short:   "Add up a running service",
-		Example: "  callboard stats --watch\n  callboard stats -o json | jq -r .sessions",
+		Use:   "stats",
+		Short: "Add up a running service",
+		Long: `Show how much there is on a running service, and what has passed since it started: how many
+messages were taken (they came for its users), kept, repeated (kept already) and delivered
+(written to sessions); what was refused, by the code that the sender was told; how sessions
+ended, by the word of the close code; and how often each limit has acted. The difference of
+two looks is a rate: --watch -o json has one on each line.`,
+		Example: "  callboard stats --watch\n  callboard stats -o json | jq -r .kept\n  callboard stats -o json | jq -r '.refused[] | \"\\(.code) \\(.count)\"'",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return showStats(cmd, &o) },
 	}
@@ -43,11 +48,31 @@ func showStats(cmd *cobra.Command, o *callerOptions) error {
 
 func tableOfStats(t *table, s *adminv1.GetStatsResponse) {
 	t.row("version\t%s\nup\t%s\ndraining\t%t\nstore\t%s", printable(s.Version), since(s.StartedMs), s.Draining, working(s.Trouble))
-	t.row("sessions\t%s\nusers\t%s\nparked\t%s", count(s.Sessions), count(s.Users), countWord(s.Parked))
-	t.row("opened\t%s\nended\t%s\nfailures\t%s\nsurvived panics\t%s\nunhandled\t%s", count(s.Opened), count(s.Ended),
-		countWord(s.Failures), countWord(s.Survived), countWord(s.Unhandled))
+	t.row("sessions\t%s\nstalled\t%s\nusers\t%s\nparked\t%s", count(s.Sessions), countWord(s.Stalled), count(s.Users), countWord(s.Parked))
+	t.row("taken\t%s\nkept\t%s\nrepeated\t%s\ndelivered\t%s", count(s.Taken), count(s.Kept), count(s.Repeated), count(s.Delivered))
+	t.row("refused\t%s", count(sumOf(s.Refused)))
+	rowsOfCounts(t, s.Refused)
+	t.row("limits hit\t%s", count(sumOf(s.Limits)))
+	rowsOfCounts(t, s.Limits)
+	t.row("opened\t%s\nended\t%s", count(s.Opened), count(s.Ended))
+	rowsOfCounts(t, s.Closed)
+	t.row("failures\t%s\nsurvived panics\t%s\nunhandled\t%s", countWord(s.Failures), countWord(s.Survived), countWord(s.Unhandled))
 	t.row("set aside\t%s\nset aside and lost\t%s", countWord(s.Poisoned), countWord(s.DeadlettersLost))
 	t.row("heap\t%s\ngoroutines\t%s", size(s.HeapBytes), count(s.Goroutines))
+}
+
+// rowsOfCounts are the parts of the number in the row above.
+func rowsOfCounts(t *table, counts []*adminv1.CodeCount) {
+	for _, c := range counts {
+		t.row("  %s\t%s", printable(c.Code), count(c.Count))
+	}
+}
+
+func sumOf(counts []*adminv1.CodeCount) (sum uint64) {
+	for _, c := range counts {
+		sum += c.Count
+	}
+	return sum
 }
 
 // drainOptions are the flags of drain.

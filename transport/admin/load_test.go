@@ -30,6 +30,12 @@ func TestLoadSaysWhatPassesAndWhoIsBusy(t *testing.T) {
 			load.Busiest[0].Sessions == 1 && load.Busiest[0].OverMs >= 900 &&
 			len(load.Limits) == 1 && load.Limits[0].Code == "handshake_timeout" && load.Limits[0].Count == 1
 	})
+	stats, err := n.as(viewerSecret).GetStats(t.Context(), &adminv1.GetStatsRequest{})
+	must(t, err)
+	if stats.Taken != 3 || stats.Kept != 3 || stats.Repeated != 0 || stats.Delivered != 3 || len(stats.Closed) != 0 ||
+		len(stats.Refused) != 1 || stats.Refused[0].Code != "invalid_user_id" || len(stats.Limits) != 1 || stats.Limits[0].Code != "handshake_timeout" || stats.Limits[0].Count != 1 {
+		t.Errorf("the statistics have other numbers: %v", stats)
+	}
 	_, err = n.as(viewerSecret).GetLoad(t.Context(), &adminv1.GetLoadRequest{Users: 101})
 	if code, action := codeOf(t, err); code != "invalid_argument" || action == "" {
 		t.Errorf("%v", err)

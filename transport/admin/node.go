@@ -75,16 +75,20 @@ func (s *Server) GetStats(ctx context.Context, _ *adminv1.GetStatsRequest) (*adm
 	}
 	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/sched/goroutines:goroutines"}}
 	metrics.Read(samples) // which stops nobody
+	totals := s.system.Totals()
 	response := &adminv1.GetStatsResponse{
 		Version: s.config.Version, StartedMs: s.begun.UnixMilli(), Sessions: uint64(tree.Gateway.Sessions),
 		Opened: tree.Opened, Ended: tree.Ended, Failures: tree.Failures, Survived: tree.Survived, Unhandled: tree.Unhandled,
 		Draining: tree.Gateway.Draining, Trouble: trouble(tree.Journal.Trouble),
 		Poisoned: tree.Poisoned, DeadlettersLost: tree.DeadlettersLost,
 		HeapBytes: samples[0].Value.Uint64(), Goroutines: samples[1].Value.Uint64(),
+		Kept: totals.Kept, Repeated: totals.Repeated, Delivered: totals.Delivered, Stalled: uint32(max(0, totals.Stalled)),
+		Refused: countsOf(totals.Refused), Closed: countsOf(totals.Closed), Limits: countsOf(totals.Limits),
 	}
 	for _, shard := range tree.Shards {
 		response.Users += uint64(shard.Users)
 		response.Parked += uint64(shard.Parked)
+		response.Taken += shard.Taken
 	}
 	return response, nil
 }

@@ -125,7 +125,8 @@ type AdminServiceClient interface {
 	CloseSession(context.Context, *CloseSessionRequest) (*CloseSessionResponse, error)
 	// GetTree shows the supervision tree down to the shards. viewer.
 	GetTree(context.Context, *GetTreeRequest) (*GetTreeResponse, error)
-	// GetStats adds up the node. viewer.
+	// GetStats adds up the node: what there is, and what has passed since the start. It
+	// leaves the busiest users of GetLoad as they are. viewer.
 	GetStats(context.Context, *GetStatsRequest) (*GetStatsResponse, error)
 	// Drain takes the node out of service: it is not ready any more, opens no sessions,
 	// and closes those there are with 1001. It answers at once; GetStats says how many
@@ -616,7 +617,8 @@ type AdminServiceHandler interface {
 	CloseSession(context.Context, *CloseSessionRequest) (*CloseSessionResponse, error)
 	// GetTree shows the supervision tree down to the shards. viewer.
 	GetTree(context.Context, *GetTreeRequest) (*GetTreeResponse, error)
-	// GetStats adds up the node. viewer.
+	// GetStats adds up the node: what there is, and what has passed since the start. It
+	// leaves the busiest users of GetLoad as they are. viewer.
 	GetStats(context.Context, *GetStatsRequest) (*GetStatsResponse, error)
 	// Drain takes the node out of service: it is not ready any more, opens no sessions,
 	// and closes those there are with 1001. It answers at once; GetStats says how many

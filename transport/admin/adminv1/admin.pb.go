@@ -1784,8 +1784,23 @@ type GetStatsResponse struct {
 	// Messages that were set aside since the start, and such of them that went to make room.
 	Poisoned        uint64 `protobuf:"varint,15,opt,name=poisoned,proto3" json:"poisoned,omitempty"`
 	DeadlettersLost uint64 `protobuf:"varint,16,opt,name=deadletters_lost,json=deadlettersLost,proto3" json:"deadletters_lost,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Messages that came for users of this node; those of a stuck shard are not in it.
+	Taken uint64 `protobuf:"varint,17,opt,name=taken,proto3" json:"taken,omitempty"`
+	// Messages that were kept: their senders are told so.
+	Kept uint64 `protobuf:"varint,18,opt,name=kept,proto3" json:"kept,omitempty"`
+	// Sends that were kept already, and were answered with the place that they had.
+	Repeated uint64 `protobuf:"varint,19,opt,name=repeated,proto3" json:"repeated,omitempty"`
+	// Messages that were written to sessions, a copy for each.
+	Delivered uint64 `protobuf:"varint,20,opt,name=delivered,proto3" json:"delivered,omitempty"`
+	// As in GetLoadResponse: frames and sends that were refused, sessions that ended, and how
+	// often a limit has acted, by word. Words that have not happened are left out.
+	Refused []*CodeCount `protobuf:"bytes,21,rep,name=refused,proto3" json:"refused,omitempty"`
+	Closed  []*CodeCount `protobuf:"bytes,22,rep,name=closed,proto3" json:"closed,omitempty"`
+	Limits  []*CodeCount `protobuf:"bytes,23,rep,name=limits,proto3" json:"limits,omitempty"`
+	// Sessions whose network takes no more at the moment.
+	Stalled       uint32 `protobuf:"varint,24,opt,name=stalled,proto3" json:"stalled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatsResponse) Reset() {
@@ -1926,6 +1941,62 @@ func (x *GetStatsResponse) GetPoisoned() uint64 {
 func (x *GetStatsResponse) GetDeadlettersLost() uint64 {
 	if x != nil {
 		return x.DeadlettersLost
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetTaken() uint64 {
+	if x != nil {
+		return x.Taken
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetKept() uint64 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetRepeated() uint64 {
+	if x != nil {
+		return x.Repeated
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetDelivered() uint64 {
+	if x != nil {
+		return x.Delivered
+	}
+	return 0
+}
+
+func (x *GetStatsResponse) GetRefused() []*CodeCount {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
+}
+
+func (x *GetStatsResponse) GetClosed() []*CodeCount {
+	if x != nil {
+		return x.Closed
+	}
+	return nil
+}
+
+func (x *GetStatsResponse) GetLimits() []*CodeCount {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+func (x *GetStatsResponse) GetStalled() uint32 {
+	if x != nil {
+		return x.Stalled
 	}
 	return 0
 }
@@ -5771,7 +5842,7 @@ const file_admin_proto_rawDesc = "" +
 	"\apresent\x18\x01 \x01(\bR\apresent\x12\x16\n" +
 	"\x06queued\x18\x02 \x01(\rR\x06queued\x12\x18\n" +
 	"\atrouble\x18\x03 \x01(\tR\atrouble\"\x11\n" +
-	"\x0fGetStatsRequest\"\xd5\x03\n" +
+	"\x0fGetStatsRequest\"\xfa\x05\n" +
 	"\x10GetStatsResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1d\n" +
 	"\n" +
@@ -5793,7 +5864,15 @@ const file_admin_proto_rawDesc = "" +
 	"goroutines\x18\x0e \x01(\x04R\n" +
 	"goroutines\x12\x1a\n" +
 	"\bpoisoned\x18\x0f \x01(\x04R\bpoisoned\x12)\n" +
-	"\x10deadletters_lost\x18\x10 \x01(\x04R\x0fdeadlettersLost\"8\n" +
+	"\x10deadletters_lost\x18\x10 \x01(\x04R\x0fdeadlettersLost\x12\x14\n" +
+	"\x05taken\x18\x11 \x01(\x04R\x05taken\x12\x12\n" +
+	"\x04kept\x18\x12 \x01(\x04R\x04kept\x12\x1a\n" +
+	"\brepeated\x18\x13 \x01(\x04R\brepeated\x12\x1c\n" +
+	"\tdelivered\x18\x14 \x01(\x04R\tdelivered\x127\n" +
+	"\arefused\x18\x15 \x03(\v2\x1d.callboard.admin.v1.CodeCountR\arefused\x125\n" +
+	"\x06closed\x18\x16 \x03(\v2\x1d.callboard.admin.v1.CodeCountR\x06closed\x125\n" +
+	"\x06limits\x18\x17 \x03(\v2\x1d.callboard.admin.v1.CodeCountR\x06limits\x12\x18\n" +
+	"\astalled\x18\x18 \x01(\rR\astalled\"8\n" +
 	"\fDrainRequest\x12\x1c\n" +
 	"\aover_ms\x18\x01 \x01(\x04H\x00R\x06overMs\x88\x01\x01B\n" +
 	"\n" +
@@ -6205,89 +6284,92 @@ var file_admin_proto_depIdxs = []int32{
 	78, // 15: callboard.admin.v1.GetTreeResponse.deepest:type_name -> callboard.admin.v1.Notable
 	78, // 16: callboard.admin.v1.GetTreeResponse.slowest:type_name -> callboard.admin.v1.Notable
 	78, // 17: callboard.admin.v1.GetTreeResponse.sickest:type_name -> callboard.admin.v1.Notable
-	80, // 18: callboard.admin.v1.BroadcastResponse.refused:type_name -> callboard.admin.v1.BroadcastResponse.RefusedEntry
-	29, // 19: callboard.admin.v1.BroadcastResponse.refusals:type_name -> callboard.admin.v1.RefusedUser
-	30, // 20: callboard.admin.v1.BlockUserResponse.block:type_name -> callboard.admin.v1.Block
-	30, // 21: callboard.admin.v1.ListBlockedResponse.blocks:type_name -> callboard.admin.v1.Block
-	41, // 22: callboard.admin.v1.TrimInboxResponse.unseen:type_name -> callboard.admin.v1.Unseen
-	44, // 23: callboard.admin.v1.GetConfigResponse.settings:type_name -> callboard.admin.v1.Setting
-	47, // 24: callboard.admin.v1.WatchResponse.event:type_name -> callboard.admin.v1.Event
-	48, // 25: callboard.admin.v1.WatchResponse.missed:type_name -> callboard.admin.v1.Missed
-	49, // 26: callboard.admin.v1.WatchResponse.heartbeat:type_name -> callboard.admin.v1.Heartbeat
-	50, // 27: callboard.admin.v1.WatchResponse.end:type_name -> callboard.admin.v1.End
-	53, // 28: callboard.admin.v1.TraceResponse.hop:type_name -> callboard.admin.v1.Hop
-	48, // 29: callboard.admin.v1.TraceResponse.missed:type_name -> callboard.admin.v1.Missed
-	49, // 30: callboard.admin.v1.TraceResponse.heartbeat:type_name -> callboard.admin.v1.Heartbeat
-	50, // 31: callboard.admin.v1.TraceResponse.end:type_name -> callboard.admin.v1.End
-	56, // 32: callboard.admin.v1.GetLoadResponse.refused:type_name -> callboard.admin.v1.CodeCount
-	56, // 33: callboard.admin.v1.GetLoadResponse.closed:type_name -> callboard.admin.v1.CodeCount
-	57, // 34: callboard.admin.v1.GetLoadResponse.shards:type_name -> callboard.admin.v1.ShardLoad
-	58, // 35: callboard.admin.v1.GetLoadResponse.busiest:type_name -> callboard.admin.v1.BusyUser
-	56, // 36: callboard.admin.v1.GetLoadResponse.limits:type_name -> callboard.admin.v1.CodeCount
-	61, // 37: callboard.admin.v1.ScaleTreeResponse.scaling:type_name -> callboard.admin.v1.Scaling
-	62, // 38: callboard.admin.v1.Level.intensity:type_name -> callboard.admin.v1.Intensity
-	79, // 39: callboard.admin.v1.Level.sick:type_name -> callboard.admin.v1.Sick
-	66, // 40: callboard.admin.v1.ListDeadlettersResponse.deadletters:type_name -> callboard.admin.v1.Deadletter
-	66, // 41: callboard.admin.v1.GetDeadletterResponse.deadletter:type_name -> callboard.admin.v1.Deadletter
-	66, // 42: callboard.admin.v1.ReadDeadletterResponse.deadletter:type_name -> callboard.admin.v1.Deadletter
-	5,  // 43: callboard.admin.v1.Notable.user:type_name -> callboard.admin.v1.User
-	1,  // 44: callboard.admin.v1.AdminService.Send:input_type -> callboard.admin.v1.SendRequest
-	3,  // 45: callboard.admin.v1.AdminService.ListUsers:input_type -> callboard.admin.v1.ListUsersRequest
-	6,  // 46: callboard.admin.v1.AdminService.ListSessions:input_type -> callboard.admin.v1.ListSessionsRequest
-	9,  // 47: callboard.admin.v1.AdminService.GetUser:input_type -> callboard.admin.v1.GetUserRequest
-	14, // 48: callboard.admin.v1.AdminService.CloseUser:input_type -> callboard.admin.v1.CloseUserRequest
-	16, // 49: callboard.admin.v1.AdminService.CloseSession:input_type -> callboard.admin.v1.CloseSessionRequest
-	18, // 50: callboard.admin.v1.AdminService.GetTree:input_type -> callboard.admin.v1.GetTreeRequest
-	23, // 51: callboard.admin.v1.AdminService.GetStats:input_type -> callboard.admin.v1.GetStatsRequest
-	25, // 52: callboard.admin.v1.AdminService.Drain:input_type -> callboard.admin.v1.DrainRequest
-	27, // 53: callboard.admin.v1.AdminService.Broadcast:input_type -> callboard.admin.v1.BroadcastRequest
-	31, // 54: callboard.admin.v1.AdminService.BlockUser:input_type -> callboard.admin.v1.BlockUserRequest
-	33, // 55: callboard.admin.v1.AdminService.UnblockUser:input_type -> callboard.admin.v1.UnblockUserRequest
-	35, // 56: callboard.admin.v1.AdminService.ListBlocked:input_type -> callboard.admin.v1.ListBlockedRequest
-	37, // 57: callboard.admin.v1.AdminService.ForgetDevice:input_type -> callboard.admin.v1.ForgetDeviceRequest
-	39, // 58: callboard.admin.v1.AdminService.TrimInbox:input_type -> callboard.admin.v1.TrimInboxRequest
-	42, // 59: callboard.admin.v1.AdminService.GetConfig:input_type -> callboard.admin.v1.GetConfigRequest
-	45, // 60: callboard.admin.v1.AdminService.Watch:input_type -> callboard.admin.v1.WatchRequest
-	51, // 61: callboard.admin.v1.AdminService.Trace:input_type -> callboard.admin.v1.TraceRequest
-	54, // 62: callboard.admin.v1.AdminService.GetLoad:input_type -> callboard.admin.v1.GetLoadRequest
-	59, // 63: callboard.admin.v1.AdminService.ScaleTree:input_type -> callboard.admin.v1.ScaleTreeRequest
-	64, // 64: callboard.admin.v1.AdminService.BackupInboxes:input_type -> callboard.admin.v1.BackupInboxesRequest
-	67, // 65: callboard.admin.v1.AdminService.ListDeadletters:input_type -> callboard.admin.v1.ListDeadlettersRequest
-	69, // 66: callboard.admin.v1.AdminService.GetDeadletter:input_type -> callboard.admin.v1.GetDeadletterRequest
-	71, // 67: callboard.admin.v1.AdminService.ReadDeadletter:input_type -> callboard.admin.v1.ReadDeadletterRequest
-	73, // 68: callboard.admin.v1.AdminService.RetryDeadletter:input_type -> callboard.admin.v1.RetryDeadletterRequest
-	75, // 69: callboard.admin.v1.AdminService.DropDeadletters:input_type -> callboard.admin.v1.DropDeadlettersRequest
-	2,  // 70: callboard.admin.v1.AdminService.Send:output_type -> callboard.admin.v1.SendResponse
-	4,  // 71: callboard.admin.v1.AdminService.ListUsers:output_type -> callboard.admin.v1.ListUsersResponse
-	7,  // 72: callboard.admin.v1.AdminService.ListSessions:output_type -> callboard.admin.v1.ListSessionsResponse
-	10, // 73: callboard.admin.v1.AdminService.GetUser:output_type -> callboard.admin.v1.GetUserResponse
-	15, // 74: callboard.admin.v1.AdminService.CloseUser:output_type -> callboard.admin.v1.CloseUserResponse
-	17, // 75: callboard.admin.v1.AdminService.CloseSession:output_type -> callboard.admin.v1.CloseSessionResponse
-	19, // 76: callboard.admin.v1.AdminService.GetTree:output_type -> callboard.admin.v1.GetTreeResponse
-	24, // 77: callboard.admin.v1.AdminService.GetStats:output_type -> callboard.admin.v1.GetStatsResponse
-	26, // 78: callboard.admin.v1.AdminService.Drain:output_type -> callboard.admin.v1.DrainResponse
-	28, // 79: callboard.admin.v1.AdminService.Broadcast:output_type -> callboard.admin.v1.BroadcastResponse
-	32, // 80: callboard.admin.v1.AdminService.BlockUser:output_type -> callboard.admin.v1.BlockUserResponse
-	34, // 81: callboard.admin.v1.AdminService.UnblockUser:output_type -> callboard.admin.v1.UnblockUserResponse
-	36, // 82: callboard.admin.v1.AdminService.ListBlocked:output_type -> callboard.admin.v1.ListBlockedResponse
-	38, // 83: callboard.admin.v1.AdminService.ForgetDevice:output_type -> callboard.admin.v1.ForgetDeviceResponse
-	40, // 84: callboard.admin.v1.AdminService.TrimInbox:output_type -> callboard.admin.v1.TrimInboxResponse
-	43, // 85: callboard.admin.v1.AdminService.GetConfig:output_type -> callboard.admin.v1.GetConfigResponse
-	46, // 86: callboard.admin.v1.AdminService.Watch:output_type -> callboard.admin.v1.WatchResponse
-	52, // 87: callboard.admin.v1.AdminService.Trace:output_type -> callboard.admin.v1.TraceResponse
-	55, // 88: callboard.admin.v1.AdminService.GetLoad:output_type -> callboard.admin.v1.GetLoadResponse
-	60, // 89: callboard.admin.v1.AdminService.ScaleTree:output_type -> callboard.admin.v1.ScaleTreeResponse
-	65, // 90: callboard.admin.v1.AdminService.BackupInboxes:output_type -> callboard.admin.v1.BackupInboxesResponse
-	68, // 91: callboard.admin.v1.AdminService.ListDeadletters:output_type -> callboard.admin.v1.ListDeadlettersResponse
-	70, // 92: callboard.admin.v1.AdminService.GetDeadletter:output_type -> callboard.admin.v1.GetDeadletterResponse
-	72, // 93: callboard.admin.v1.AdminService.ReadDeadletter:output_type -> callboard.admin.v1.ReadDeadletterResponse
-	74, // 94: callboard.admin.v1.AdminService.RetryDeadletter:output_type -> callboard.admin.v1.RetryDeadletterResponse
-	76, // 95: callboard.admin.v1.AdminService.DropDeadletters:output_type -> callboard.admin.v1.DropDeadlettersResponse
-	70, // [70:96] is the sub-list for method output_type
-	44, // [44:70] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	56, // 18: callboard.admin.v1.GetStatsResponse.refused:type_name -> callboard.admin.v1.CodeCount
+	56, // 19: callboard.admin.v1.GetStatsResponse.closed:type_name -> callboard.admin.v1.CodeCount
+	56, // 20: callboard.admin.v1.GetStatsResponse.limits:type_name -> callboard.admin.v1.CodeCount
+	80, // 21: callboard.admin.v1.BroadcastResponse.refused:type_name -> callboard.admin.v1.BroadcastResponse.RefusedEntry
+	29, // 22: callboard.admin.v1.BroadcastResponse.refusals:type_name -> callboard.admin.v1.RefusedUser
+	30, // 23: callboard.admin.v1.BlockUserResponse.block:type_name -> callboard.admin.v1.Block
+	30, // 24: callboard.admin.v1.ListBlockedResponse.blocks:type_name -> callboard.admin.v1.Block
+	41, // 25: callboard.admin.v1.TrimInboxResponse.unseen:type_name -> callboard.admin.v1.Unseen
+	44, // 26: callboard.admin.v1.GetConfigResponse.settings:type_name -> callboard.admin.v1.Setting
+	47, // 27: callboard.admin.v1.WatchResponse.event:type_name -> callboard.admin.v1.Event
+	48, // 28: callboard.admin.v1.WatchResponse.missed:type_name -> callboard.admin.v1.Missed
+	49, // 29: callboard.admin.v1.WatchResponse.heartbeat:type_name -> callboard.admin.v1.Heartbeat
+	50, // 30: callboard.admin.v1.WatchResponse.end:type_name -> callboard.admin.v1.End
+	53, // 31: callboard.admin.v1.TraceResponse.hop:type_name -> callboard.admin.v1.Hop
+	48, // 32: callboard.admin.v1.TraceResponse.missed:type_name -> callboard.admin.v1.Missed
+	49, // 33: callboard.admin.v1.TraceResponse.heartbeat:type_name -> callboard.admin.v1.Heartbeat
+	50, // 34: callboard.admin.v1.TraceResponse.end:type_name -> callboard.admin.v1.End
+	56, // 35: callboard.admin.v1.GetLoadResponse.refused:type_name -> callboard.admin.v1.CodeCount
+	56, // 36: callboard.admin.v1.GetLoadResponse.closed:type_name -> callboard.admin.v1.CodeCount
+	57, // 37: callboard.admin.v1.GetLoadResponse.shards:type_name -> callboard.admin.v1.ShardLoad
+	58, // 38: callboard.admin.v1.GetLoadResponse.busiest:type_name -> callboard.admin.v1.BusyUser
+	56, // 39: callboard.admin.v1.GetLoadResponse.limits:type_name -> callboard.admin.v1.CodeCount
+	61, // 40: callboard.admin.v1.ScaleTreeResponse.scaling:type_name -> callboard.admin.v1.Scaling
+	62, // 41: callboard.admin.v1.Level.intensity:type_name -> callboard.admin.v1.Intensity
+	79, // 42: callboard.admin.v1.Level.sick:type_name -> callboard.admin.v1.Sick
+	66, // 43: callboard.admin.v1.ListDeadlettersResponse.deadletters:type_name -> callboard.admin.v1.Deadletter
+	66, // 44: callboard.admin.v1.GetDeadletterResponse.deadletter:type_name -> callboard.admin.v1.Deadletter
+	66, // 45: callboard.admin.v1.ReadDeadletterResponse.deadletter:type_name -> callboard.admin.v1.Deadletter
+	5,  // 46: callboard.admin.v1.Notable.user:type_name -> callboard.admin.v1.User
+	1,  // 47: callboard.admin.v1.AdminService.Send:input_type -> callboard.admin.v1.SendRequest
+	3,  // 48: callboard.admin.v1.AdminService.ListUsers:input_type -> callboard.admin.v1.ListUsersRequest
+	6,  // 49: callboard.admin.v1.AdminService.ListSessions:input_type -> callboard.admin.v1.ListSessionsRequest
+	9,  // 50: callboard.admin.v1.AdminService.GetUser:input_type -> callboard.admin.v1.GetUserRequest
+	14, // 51: callboard.admin.v1.AdminService.CloseUser:input_type -> callboard.admin.v1.CloseUserRequest
+	16, // 52: callboard.admin.v1.AdminService.CloseSession:input_type -> callboard.admin.v1.CloseSessionRequest
+	18, // 53: callboard.admin.v1.AdminService.GetTree:input_type -> callboard.admin.v1.GetTreeRequest
+	23, // 54: callboard.admin.v1.AdminService.GetStats:input_type -> callboard.admin.v1.GetStatsRequest
+	25, // 55: callboard.admin.v1.AdminService.Drain:input_type -> callboard.admin.v1.DrainRequest
+	27, // 56: callboard.admin.v1.AdminService.Broadcast:input_type -> callboard.admin.v1.BroadcastRequest
+	31, // 57: callboard.admin.v1.AdminService.BlockUser:input_type -> callboard.admin.v1.BlockUserRequest
+	33, // 58: callboard.admin.v1.AdminService.UnblockUser:input_type -> callboard.admin.v1.UnblockUserRequest
+	35, // 59: callboard.admin.v1.AdminService.ListBlocked:input_type -> callboard.admin.v1.ListBlockedRequest
+	37, // 60: callboard.admin.v1.AdminService.ForgetDevice:input_type -> callboard.admin.v1.ForgetDeviceRequest
+	39, // 61: callboard.admin.v1.AdminService.TrimInbox:input_type -> callboard.admin.v1.TrimInboxRequest
+	42, // 62: callboard.admin.v1.AdminService.GetConfig:input_type -> callboard.admin.v1.GetConfigRequest
+	45, // 63: callboard.admin.v1.AdminService.Watch:input_type -> callboard.admin.v1.WatchRequest
+	51, // 64: callboard.admin.v1.AdminService.Trace:input_type -> callboard.admin.v1.TraceRequest
+	54, // 65: callboard.admin.v1.AdminService.GetLoad:input_type -> callboard.admin.v1.GetLoadRequest
+	59, // 66: callboard.admin.v1.AdminService.ScaleTree:input_type -> callboard.admin.v1.ScaleTreeRequest
+	64, // 67: callboard.admin.v1.AdminService.BackupInboxes:input_type -> callboard.admin.v1.BackupInboxesRequest
+	67, // 68: callboard.admin.v1.AdminService.ListDeadletters:input_type -> callboard.admin.v1.ListDeadlettersRequest
+	69, // 69: callboard.admin.v1.AdminService.GetDeadletter:input_type -> callboard.admin.v1.GetDeadletterRequest
+	71, // 70: callboard.admin.v1.AdminService.ReadDeadletter:input_type -> callboard.admin.v1.ReadDeadletterRequest
+	73, // 71: callboard.admin.v1.AdminService.RetryDeadletter:input_type -> callboard.admin.v1.RetryDeadletterRequest
+	75, // 72: callboard.admin.v1.AdminService.DropDeadletters:input_type -> callboard.admin.v1.DropDeadlettersRequest
+	2,  // 73: callboard.admin.v1.AdminService.Send:output_type -> callboard.admin.v1.SendResponse
+	4,  // 74: callboard.admin.v1.AdminService.ListUsers:output_type -> callboard.admin.v1.ListUsersResponse
+	7,  // 75: callboard.admin.v1.AdminService.ListSessions:output_type -> callboard.admin.v1.ListSessionsResponse
+	10, // 76: callboard.admin.v1.AdminService.GetUser:output_type -> callboard.admin.v1.GetUserResponse
+	15, // 77: callboard.admin.v1.AdminService.CloseUser:output_type -> callboard.admin.v1.CloseUserResponse
+	17, // 78: callboard.admin.v1.AdminService.CloseSession:output_type -> callboard.admin.v1.CloseSessionResponse
+	19, // 79: callboard.admin.v1.AdminService.GetTree:output_type -> callboard.admin.v1.GetTreeResponse
+	24, // 80: callboard.admin.v1.AdminService.GetStats:output_type -> callboard.admin.v1.GetStatsResponse
+	26, // 81: callboard.admin.v1.AdminService.Drain:output_type -> callboard.admin.v1.DrainResponse
+	28, // 82: callboard.admin.v1.AdminService.Broadcast:output_type -> callboard.admin.v1.BroadcastResponse
+	32, // 83: callboard.admin.v1.AdminService.BlockUser:output_type -> callboard.admin.v1.BlockUserResponse
+	34, // 84: callboard.admin.v1.AdminService.UnblockUser:output_type -> callboard.admin.v1.UnblockUserResponse
+	36, // 85: callboard.admin.v1.AdminService.ListBlocked:output_type -> callboard.admin.v1.ListBlockedResponse
+	38, // 86: callboard.admin.v1.AdminService.ForgetDevice:output_type -> callboard.admin.v1.ForgetDeviceResponse
+	40, // 87: callboard.admin.v1.AdminService.TrimInbox:output_type -> callboard.admin.v1.TrimInboxResponse
+	43, // 88: callboard.admin.v1.AdminService.GetConfig:output_type -> callboard.admin.v1.GetConfigResponse
+	46, // 89: callboard.admin.v1.AdminService.Watch:output_type -> callboard.admin.v1.WatchResponse
+	52, // 90: callboard.admin.v1.AdminService.Trace:output_type -> callboard.admin.v1.TraceResponse
+	55, // 91: callboard.admin.v1.AdminService.GetLoad:output_type -> callboard.admin.v1.GetLoadResponse
+	60, // 92: callboard.admin.v1.AdminService.ScaleTree:output_type -> callboard.admin.v1.ScaleTreeResponse
+	65, // 93: callboard.admin.v1.AdminService.BackupInboxes:output_type -> callboard.admin.v1.BackupInboxesResponse
+	68, // 94: callboard.admin.v1.AdminService.ListDeadletters:output_type -> callboard.admin.v1.ListDeadlettersResponse
+	70, // 95: callboard.admin.v1.AdminService.GetDeadletter:output_type -> callboard.admin.v1.GetDeadletterResponse
+	72, // 96: callboard.admin.v1.AdminService.ReadDeadletter:output_type -> callboard.admin.v1.ReadDeadletterResponse
+	74, // 97: callboard.admin.v1.AdminService.RetryDeadletter:output_type -> callboard.admin.v1.RetryDeadletterResponse
+	76, // 98: callboard.admin.v1.AdminService.DropDeadletters:output_type -> callboard.admin.v1.DropDeadlettersResponse
+	73, // [73:99] is the sub-list for method output_type
+	47, // [47:73] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_admin_proto_init() }
