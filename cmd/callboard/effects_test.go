@@ -2,6 +2,9 @@ package main_test
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	gotoken "go/token"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -112,21 +115,51 @@ var effects = map[string]string{
 	"tracing.timeout":            "TestEndWaitsForTheCollectorAsLongAsConfigured",
 }
 
+// A name alone may be that of any test: the source of this one, with the functions that it calls,
+// must have the setting: its flag, its variable, or all words of its key.
 func TestEverySettingHasATestOfItsEffect(t *testing.T) {
 	files, err := filepath.Glob("*_test.go")
 	must(t, err)
-	var all strings.Builder
+	sources := map[string]string{} // of functions, by name
 	for _, name := range files {
 		text, err := os.ReadFile(name)
 		must(t, err)
-		all.Write(text)
-	}
-	for _, s := range config.Settings() {
-		name := effects[s.Key]
-		if name == "" || !strings.Contains(all.String(), "\nfunc "+name+"(t *testing.T) {") {
-			t.Errorf("%s: there is no test %q of what it does: write one, and name it in effects", s.Key, name)
+		parsed, err := parser.ParseFile(gotoken.NewFileSet(), name, text, parser.SkipObjectResolution)
+		must(t, err)
+		for _, declared := range parsed.Decls {
+			if f, ok := declared.(*ast.FuncDecl); ok {
+				sources[f.Name.Name] += string(text[f.Pos()-parsed.FileStart:f.End()-parsed.FileStart]) + "\n"
+			}
 		}
 	}
+	calls := regexp.MustCompile(`\b(\w+)\(`)
+	for _, s := range config.Settings() {
+		name := effects[s.Key]
+		source := sources[name]
+		if name == "" || !strings.Contains(source, "func "+name+"(t *testing.T) {") {
+			t.Errorf("%s: there is no test %q of what it does: write one, and name it in effects", s.Key, name)
+			continue
+		}
+		for _, called := range calls.FindAllStringSubmatch(source, -1) {
+			source += sources[called[1]]
+		}
+		if !mentions(source, &s) {
+			t.Errorf("%s: %s does not mention it: name in effects the test that shows what it does", s.Key, name)
+		}
+	}
+}
+
+// mentions says whether a source has a setting.
+func mentions(source string, s *config.Setting) bool {
+	if regexp.MustCompile(`"(?:--` + s.Flag + `|` + s.Env + `)[^\w-]`).MatchString(source) {
+		return true
+	}
+	for word := range strings.SplitSeq(s.Key, ".") {
+		if !regexp.MustCompile(`[^\w-]` + word + `[^\w-]`).MatchString(source) {
+			return false
+		}
+	}
+	return true
 }
 
 func TestListenAndInsecureOpenAnAddress(t *testing.T) {

@@ -79,9 +79,12 @@ func sendsMany(t *testing.T, url string, messages int) (passed, refused int, clo
 }
 
 func TestSendsAreBoundedAsConfigured(t *testing.T) {
-	for _, whose := range []string{"session", "user"} {
+	for whose, sends := range map[string]string{
+		"session": "sends: {session-rate: 1, session-burst: 5, slow-for: 0s, refusals: 256}",
+		"user":    "sends: {user-rate: 1, user-burst: 5, slow-for: 0s, refusals: 256}",
+	} {
 		t.Run(whose, func(t *testing.T) {
-			url, reload := limited(t, fmt.Sprintf("sends: {%[1]s-rate: 1, %[1]s-burst: 5, slow-for: 0s, refusals: 256}", whose))
+			url, reload := limited(t, sends)
 			begun := time.Now()
 
 			passed, refused, closed := sendsMany(t, url, 400)
