@@ -32,6 +32,7 @@ type counts struct {
 	stuck         atomic.Uint64 // actors that were reported as stuck
 	poisoned      atomic.Uint64 // messages that were set aside
 	repeated      atomic.Uint64 // sends that had their place already
+	takenBefore   atomic.Uint64 // messages that came for users of shards that have ended
 	failedCommits atomic.Uint64
 
 	deadlettersLost atomic.Uint64 // of the messages set aside, such that went to make room

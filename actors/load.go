@@ -17,6 +17,8 @@ type Load struct {
 
 // Totals are what has been counted since the start, where nobody need be asked.
 type Totals struct {
+	TakenBefore uint64 // messages that came for users of shards that are no more; the others say their own
+
 	Kept      uint64 // messages that have been committed
 	Repeated  uint64 // sends answered with the place that they had already
 	Delivered uint64 // messages written for sessions, a copy for each
@@ -72,7 +74,7 @@ func (s *System) Load(ctx context.Context, limit int) (*Load, error) {
 // busiest users as Load does.
 func (s *System) Totals() Totals {
 	t := Totals{
-		Repeated: s.counts.repeated.Load(), Stalled: int(s.counts.stalled.Load()),
+		TakenBefore: s.counts.takenBefore.Load(), Repeated: s.counts.repeated.Load(), Stalled: int(s.counts.stalled.Load()),
 		Ended: s.counts.ended.Load(), Opened: s.counts.opened.Load(), // in this order: no more have ended than were opened
 		Refused: happened(s.counts.refused, s.counts.frames), Closed: happened(s.counts.closes),
 		Limits: s.counts.limits.reached(),

@@ -25,7 +25,7 @@ func (l *Load) taken() (sum uint64) {
 	for _, s := range l.Shards {
 		sum += s.Taken
 	}
-	return sum
+	return sum + l.TakenBefore
 }
 
 // count is how often a word was counted.
@@ -85,6 +85,22 @@ func TestLoadCountsWhatPasses(t *testing.T) {
 		}
 		if load.Ended != 2 || countOf(load.Closed, protocol.CodeClosedByOperator) != 1 || countOf(load.Closed, wordAbnormal) != 1 {
 			t.Errorf("%d ended: %v", load.Ended, load.Closed)
+		}
+	})
+}
+
+// What is counted only grows, or a rate would be below zero.
+func TestLoadKeepsWhatShardsThatEndedHaveTaken(t *testing.T) {
+	inBubble(t, Config{Shards: 4, PingInterval: time.Hour}, func(w *world) {
+		alice := w.device("alice", "phone")
+		for i := range 40 {
+			alice.send(fmt.Sprint("u", i), "hello")
+			synctest.Wait()
+		}
+		w.scale(1)
+		settled()
+		if load := w.loaded(1); len(load.Shards) != 1 || load.taken() != 40 {
+			t.Errorf("%d shards, and %d messages were taken, want 40", len(load.Shards), load.taken())
 		}
 	})
 }

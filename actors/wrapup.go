@@ -29,6 +29,8 @@ func (s *shard) wrappedUp(ctx actor.Context, e *entry) {
 // end stops the actors of all users, and the shard when they have ended. It may come twice.
 func (s *shard) end(ctx actor.Context) {
 	s.stopping, s.ending = true, true
+	s.system.counts.takenBefore.Add(s.taken)
+	s.taken = 0 // if it comes here again
 	if s.ticker != nil {
 		s.ticker.Stop()
 	}

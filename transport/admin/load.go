@@ -26,7 +26,7 @@ func (s *Server) GetLoad(ctx context.Context, request *adminv1.GetLoadRequest) (
 		return nil, refused(err)
 	}
 	response := &adminv1.GetLoadResponse{
-		AtMs: time.Now().UnixMilli(), Kept: load.Kept, Delivered: load.Delivered, Opened: load.Opened, Ended: load.Ended,
+		AtMs: time.Now().UnixMilli(), Taken: load.TakenBefore, Kept: load.Kept, Delivered: load.Delivered, Opened: load.Opened, Ended: load.Ended,
 		Refused: countsOf(load.Refused), Closed: countsOf(load.Closed), Limits: countsOf(load.Limits), Stalled: uint32(max(0, load.Stalled)),
 	}
 	for _, shard := range load.Shards {

@@ -82,7 +82,7 @@ func (s *Server) GetStats(ctx context.Context, _ *adminv1.GetStatsRequest) (*adm
 		Draining: tree.Gateway.Draining, Trouble: trouble(tree.Journal.Trouble),
 		Poisoned: tree.Poisoned, DeadlettersLost: tree.DeadlettersLost,
 		HeapBytes: samples[0].Value.Uint64(), Goroutines: samples[1].Value.Uint64(),
-		Kept: totals.Kept, Repeated: totals.Repeated, Delivered: totals.Delivered, Stalled: uint32(max(0, totals.Stalled)),
+		Taken: totals.TakenBefore, Kept: totals.Kept, Repeated: totals.Repeated, Delivered: totals.Delivered, Stalled: uint32(max(0, totals.Stalled)),
 		Refused: countsOf(totals.Refused), Closed: countsOf(totals.Closed), Limits: countsOf(totals.Limits),
 	}
 	for _, shard := range tree.Shards {
