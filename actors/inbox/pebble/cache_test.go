@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"callboard/actors/inbox"
 	"callboard/actors/inbox/inboxtest"
@@ -39,9 +40,14 @@ func TestMemtablesTakeNothingFromTheCache(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	find()
 
-	if missed := find(); missed > 100 {
-		t.Errorf("looked up a second time, 1,000 unknown ids read %d blocks", missed)
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		missed := find() // more at first: flushes and compactions read too, and make new tables
+		if missed <= 100 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("looked up again and again, 1,000 unknown ids read %d blocks", missed)
+		}
 	}
 }
