@@ -77,7 +77,7 @@ func heap() uint64 {
 }
 
 func TestHalfOpenHandshakesAreCut(t *testing.T) {
-	s := start(t, Config{HandshakeTimeout: 300 * time.Millisecond}, actors.Config{})
+	s := start(t, Config{HandshakeTimeout: 2 * time.Second}, actors.Config{}) // the others have to be in time too
 	besieged(t, s, func() {
 		var peers []*rawPeer
 		for i := range 300 {
@@ -92,7 +92,7 @@ func TestHalfOpenHandshakesAreCut(t *testing.T) {
 }
 
 func TestSlowHeadersAreCut(t *testing.T) {
-	s := start(t, Config{HandshakeTimeout: 300 * time.Millisecond}, actors.Config{})
+	s := start(t, Config{HandshakeTimeout: 2 * time.Second}, actors.Config{}) // the others have to be in time too
 	besieged(t, s, func() {
 		p := s.tcp()
 		p.put([]byte("GET /ws/1 HTTP/1.1\r\nHost: callboard\r\n"))

@@ -102,8 +102,9 @@ func TestBlockedUserIsRefusedAtTheUpgrade(t *testing.T) {
 			t.Errorf("%q: %d %s", subprotocol, status, answer)
 		}
 	}
-	if m := s.server.Metrics(); m.Refused[protocol.CodeBlocked] != 3 || m.Upgraded != 1 {
-		t.Errorf("%d handshakes are counted, and %d blocked", m.Upgraded, m.Refused[protocol.CodeBlocked])
+	eventually(t, "bob's handshake is counted", func() bool { return s.server.Metrics().Upgraded == 1 }) // he may be closed before it is
+	if m := s.server.Metrics(); m.Refused[protocol.CodeBlocked] != 3 {
+		t.Errorf("%d blocked are counted", m.Refused[protocol.CodeBlocked])
 	}
 	if m := s.server.Metrics(); m.BytesOut < 100 {
 		t.Errorf("%d bytes are counted, fewer than the answer to a handshake has", m.BytesOut)

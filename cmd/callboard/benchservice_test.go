@@ -151,7 +151,7 @@ func TestBenchHoldsIdleConnections(t *testing.T) {
 
 func TestBenchSaysThatTheServiceWentAway(t *testing.T) {
 	service, url := serve(t, "--store", "memory")
-	time.AfterFunc(500*time.Millisecond, func() { _ = service.cmd.Process.Kill() })
+	time.AfterFunc(3*time.Second, func() { _ = service.cmd.Process.Kill() })
 
 	_, err := bench.Run(t.Context(), bench.Config{
 		Workload: bench.Relay, Protocol: bench.Proto, URL: url, Users: 4, Window: 1, Size: 64, Duration: patience,

@@ -63,7 +63,7 @@ func start(t *testing.T, input io.Reader, args ...string) *process {
 // startProgram is start for another program than the one under test.
 func startProgram(t *testing.T, program string, input io.Reader, args ...string) *process {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*patience)
 	p := &process{t: t, cmd: exec.CommandContext(ctx, program, args...), stdout: newOutput(), stderr: newOutput()}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = input, p.stdout, p.stderr
 	if err := p.cmd.Start(); err != nil {
@@ -398,7 +398,7 @@ func TestSendDoesNotWaitForeverForAServiceThatWent(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = typing.Close(), input.Close() })
-	sender := start(t, input, "send", "-v", "--as", "1", "--to", "1", "--wait", "300ms", "--url", url)
+	sender := start(t, input, "send", "-v", "--as", "1", "--to", "1", "--wait", "3s", "--url", url)
 	if _, err := typing.WriteString("hello\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -409,7 +409,7 @@ func TestSendDoesNotWaitForeverForAServiceThatWent(t *testing.T) {
 		t.Fatal(err)
 	}
 	sender.ends(5)
-	sender.stderr.has(t, `\ncallboard: no confirmation within 300ms: .*; 1 of 2 messages were confirmed\n$`)
+	sender.stderr.has(t, `\ncallboard: no confirmation within 3s: .*; 1 of 2 messages were confirmed\n$`)
 }
 
 func TestTermDrainsAndExitsWithZero(t *testing.T) {

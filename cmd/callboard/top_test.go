@@ -62,10 +62,10 @@ func TestTopFollowsTheSizeOfItsTerminal(t *testing.T) {
 	term.shows(`shard 14`)
 	term.hides(`^journal`) // there is no room for it
 	term.tmux("resize-window", "-x", "60", "-y", "40")
-	screen := term.shows(`^journal`)
-	if lines := strings.Split(strings.TrimRight(screen, "\n"), "\n"); len(lines) != 40 || !strings.HasPrefix(lines[39], "1-4 tab") {
-		t.Errorf("%d lines:\n%s", len(lines), screen)
-	}
+	term.waitFor(func(screen string) bool {
+		lines := strings.Split(strings.TrimRight(screen, "\n"), "\n")
+		return strings.Contains(screen, "\njournal") && len(lines) == 40 && strings.HasPrefix(lines[39], "1-4 tab")
+	}, "40 lines, the journal among them")
 }
 
 func TestTopSurvivesARestartOfTheService(t *testing.T) {

@@ -239,6 +239,9 @@ func TestStreamsAreBoundedAndAVanishedCallerLeavesNothing(t *testing.T) {
 	vanish()
 	eventually(t, "nothing is left of them", func() bool { return n.free(actors.MaxWatches, actors.MaxTraces) })
 	tracing(t.Context(), t, n.as(operatorSecret), &adminv1.TraceRequest{User: "bob"})
+	eventually(t, "their ends are in the audit log", func() bool {
+		return strings.Count(strings.Join(n.log.lines("admin call"), "\n"), `"result":"canceled"`) >= actors.MaxTraces
+	})
 	begun, ended := 0, 0
 	for _, line := range n.log.lines("admin call") {
 		if strings.Contains(line, `"result":"begun"`) {
@@ -300,6 +303,7 @@ func TestStalledCallersCostBoundedMemoryAndAreToldWhatTheyMissed(t *testing.T) {
 	watch := watching(t, n.as1(viewerSecret), &adminv1.WatchRequest{Kinds: []string{"limit_hit"}})
 	trace := tracing(t.Context(), t, n.as1(operatorSecret), &adminv1.TraceRequest{User: "bob"})
 	bob := n.connect("bob", "")
+	must(t, bob.SetReadDeadline(time.Time{})) // all of them may take longer than one
 	received := make(chan int)
 	const messages, events = 20_000, 50_000
 	go func() { // a user as any other, who reads and acknowledges
