@@ -62,7 +62,7 @@ func (s *shard) HandleFailure(system *actor.ActorSystem, by actor.Supervisor, ch
 func (s *shard) terminated(ctx actor.Context, msg *actor.Terminated) {
 	switch e := s.users[userOf(msg.Who)]; {
 	case e == nil:
-	case e.pid.Equal(msg.Who):
+	case msg.Who.Equal(e.pid): // nil in one that arrives, when an earlier one of the user ends
 		s.goOn(ctx, e)
 	case e.state == active && !e.held.none(): // the next actor is there, and failed to get its mail
 		s.release(ctx, e)

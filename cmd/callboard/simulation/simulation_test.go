@@ -70,6 +70,17 @@ func TestPromisesHoldWhateverHappensToTheNode(t *testing.T) {
 	}
 }
 
+// TestSeedsThatFoundFaults runs seeds beyond those of every run that have shown a fault once.
+func TestSeedsThatFoundFaults(t *testing.T) {
+	for _, seed := range []uint64{
+		2085, // the end of an actor whose user arrives anew
+	} {
+		if r := simulate(t, seed); r.fault != "" {
+			t.Errorf("seed %d: %s\nreplay it with: go test ./cmd/callboard/simulation -v -simulation.seed=%d", seed, r.fault, seed)
+		}
+	}
+}
+
 // replay runs one seed until it fails.
 func replay(t *testing.T, seed uint64) {
 	t.Helper()
