@@ -34,14 +34,7 @@ var withoutGolden = map[string]string{
 // What a command prints for scripts is a contract from its first day: a command with --output has
 // a golden file, and a test that compares with it.
 func TestEveryCommandForScriptsHasAGoldenFile(t *testing.T) {
-	tests := ""
-	files, err := filepath.Glob("*_test.go")
-	must(t, err)
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		must(t, err)
-		tests += string(text)
-	}
+	tests := textOfTests(t)
 	found := map[string]bool{}
 	var walk func(*cobra.Command)
 	walk = func(cmd *cobra.Command) {

@@ -157,7 +157,7 @@ func (s *Store) endLesson(l *lesson) error {
 		return errOutdated
 	}
 	if s.unsynced {
-		if err := s.syncRetention(); err != nil {
+		if err := s.apply(&inbox.Batch{}); err != nil { // a sync, and all that was written before is on the disk
 			return err
 		}
 	}
@@ -170,20 +170,6 @@ func (s *Store) endLesson(l *lesson) error {
 	case <-s.known.anew: // somebody asked for what has just been done
 	default:
 	}
-	return nil
-}
-
-// syncRetention writes something, and with it all that was written before. The caller holds commit.
-func (s *Store) syncRetention() error {
-	b := s.db.NewBatch()
-	if err := s.putPair(b, probeKey, 0, 0); err != nil {
-		_ = b.Close()
-		return err
-	}
-	if err := s.db.write(b); err != nil {
-		return err
-	}
-	s.unsynced = false
 	return nil
 }
 
@@ -200,7 +186,7 @@ func (s *Store) learnSome(l *lesson) error {
 		var next []byte
 		began, ok, count := time.Now(), iter.First(), 0
 		for ids := 1; ok && err == nil; {
-			if (ids == 0 || ids%64 == 0) && time.Since(began) > learnTime {
+			if ids%64 == 0 && time.Since(began) > learnTime {
 				next = bytes.Clone(iter.Key())
 				break
 			}
