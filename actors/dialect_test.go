@@ -56,8 +56,8 @@ func TestSeedReportsMuchAtOnce(t *testing.T) {
 	inBubble(t, Config{}, func(w *world) {
 		bob := w.connect("bob")
 		w.mail("bob", seedWindow/2)
-		if got := w.store.cursor("bob", ""); got != seedWindow/2 {
-			t.Errorf("with half of the window written the cursor is %d", got)
+		if got := w.store.cursor("bob", ""); got <= seedWindow/2-reportAfter {
+			t.Errorf("with %d messages written the cursor is %d, and no time has passed", seedWindow/2, got)
 		}
 		text := strings.Repeat("x", 50<<10)
 		for range 12 {

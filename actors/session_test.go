@@ -540,6 +540,7 @@ func TestDescribeIsTrue(t *testing.T) {
 	inBubble(t, Config{Shards: 3}, func(w *world) {
 		w.connect("alice")
 		bob1, bob2 := w.connect("bob"), w.connect("bob")
+		synctest.Wait() // the gateway counts a session after it is there
 		tree := w.tree()
 		if tree.Gateway.Sessions != 3 || tree.Gateway.Draining || len(tree.Shards) != 3 || tree.Opened != 3 || tree.Ended != 0 || w.users() != 2 {
 			t.Errorf("tree %+v", tree)

@@ -196,6 +196,7 @@ func TestMessageThatFailedOnceAtDeliveryIsDelivered(t *testing.T) {
 			}
 		})
 		alice.send("bob", "1")
+		synctest.Wait() // what the actor had not handed over when it failed would be refused
 		alice.send("bob", "2")
 		time.Sleep(time.Second)
 		if got := bob.conn.contents(); !slices.Equal(got, []string{"1", "2"}) || len(w.letters(10)) != 0 {

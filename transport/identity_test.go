@@ -497,7 +497,14 @@ func TestRevokedSessionsAreClosedWhenTheGatewayIsFreeAgain(t *testing.T) {
 	held, free, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		_, _ = s.system.CloseTokens(context.WithoutCancel(t.Context()), func(uint64) bool { close(held); <-free; return false })
+		for looked := false; !looked; { // the session has its token a moment after its client is connected
+			_, _ = s.system.CloseTokens(context.WithoutCancel(t.Context()), func(uint64) bool {
+				looked = true
+				close(held)
+				<-free
+				return false
+			})
+		}
 	}()
 	<-held
 	revoked := &identity.Revoked{id.Token: {}}
