@@ -3,6 +3,7 @@ package actors
 import (
 	"github.com/asynkron/protoactor-go/actor"
 
+	"callboard/actors/mailbox"
 	"callboard/protocol"
 )
 
@@ -31,19 +32,19 @@ func (s *shard) find(ctx actor.Context, user protocol.UserID) (e *entry, here bo
 	e = &entry{id: user, state: arriving}
 	e.held.add(mailOf(ctx))
 	s.insert(e)
-	ctx.Send(last, &claim{user: user, by: ctx.Self()})
+	last.PostPriorityMessage(&claim{user: user, by: s.box})
 	return nil, false
 }
 
 // lastShard is the other shard that may have a user whom this one does not know, or nil.
-func (s *shard) lastShard(user protocol.UserID) *actor.PID {
+func (s *shard) lastShard(user protocol.UserID) *mailbox.Gated {
 	m := s.moving
 	h := hashOf(user)
 	last := placeOf(h, len(m.from))
 	if last == s.number || sliceOf(h) < m.settled || user == m.known {
 		return nil
 	}
-	return m.from[last].pid
+	return m.from[last].box
 }
 
 // take gets a user from the shard that had the user. It may be tried again, and then the user is here.

@@ -37,7 +37,7 @@ func (s *session) attach() *attach {
 // reattach: the user has a new actor.
 func (s *session) reattach() {
 	if s.state == attaching || s.state == delivering {
-		s.link.system.post(s.link.user, s.attach())
+		s.link.system.postPriority(s.link.user, s.attach())
 	}
 }
 

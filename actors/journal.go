@@ -255,7 +255,7 @@ func (j *journal) fence(ctx actor.Context, msg *fence) {
 func (j *journal) answerFences(ctx actor.Context) {
 	for _, msg := range j.fences {
 		delete(j.barred, msg.user)
-		ctx.Send(msg.by, &fenced{msg.user})
+		msg.by.PostPriorityMessage(&fenced{msg.user})
 	}
 	j.fences = nil
 }

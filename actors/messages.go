@@ -6,6 +6,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"callboard/actors/inbox"
+	"callboard/actors/mailbox"
 	"callboard/protocol"
 )
 
@@ -219,7 +220,7 @@ type (
 	// is handover or absent.
 	claim struct {
 		user protocol.UserID
-		by   *actor.PID
+		by   *mailbox.Gated
 	}
 	// handover is another shard's: the user is this shard's now.
 	handover struct {
@@ -280,7 +281,7 @@ type (
 	// answered. The answer is fenced.
 	fence struct {
 		user protocol.UserID
-		by   *actor.PID
+		by   *mailbox.Gated
 	}
 	// probe is the journal's own clock: the store may work again.
 	probe struct{}

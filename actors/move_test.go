@@ -12,6 +12,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"callboard/actors/mailbox"
 	"callboard/protocol"
 )
 
@@ -86,6 +87,17 @@ func TestOldRingLeadsNobodyAstray(t *testing.T) {
 	})
 }
 
+// asker is the mailbox of an actor that passes on what comes there.
+func (w *world) asker() (box *mailbox.Gated, asked chan *absent, stop func()) {
+	asked, box = make(chan *absent, 1), &mailbox.Gated{}
+	pid := w.system.root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
+		if absent, ok := ctx.Message().(*absent); ok {
+			asked <- absent
+		}
+	}, actor.WithMailbox(func() actor.Mailbox { return box })))
+	return box, asked, func() { w.system.root.Stop(pid) }
+}
+
 // A shard says that it has nothing of a user only when nothing for the user can come any
 // more: what it was sent before the turn may be the first that it hears of the user.
 func TestShardSaysThatAUserIsAbsentOnlyAfterItsTurn(t *testing.T) {
@@ -93,9 +105,8 @@ func TestShardSaysThatAUserIsAbsentOnlyAfterItsTurn(t *testing.T) {
 		bob := protocol.UserID(mover(1, 2))
 		goOn := w.hold(w.system.registry, &scale{shards: 2}) // the shards have prepared themselves
 		last := w.system.ring.Load().shards[0].pid
-		asked := make(question, 1)
-		by, _ := w.system.actors.ProcessRegistry.Add(asked, w.system.actors.ProcessRegistry.NextId())
-		defer w.system.actors.ProcessRegistry.Remove(by)
+		by, asked, stop := w.asker()
+		defer stop()
 		w.system.root.Send(last, &claim{user: bob, by: by})
 		synctest.Wait()
 		if len(asked) != 0 {
@@ -105,7 +116,7 @@ func TestShardSaysThatAUserIsAbsentOnlyAfterItsTurn(t *testing.T) {
 		if len(asked) != 1 {
 			t.Fatal("after the turn the shard does not answer")
 		}
-		if got := (<-asked).(*absent); got.user != bob {
+		if got := <-asked; got.user != bob {
 			t.Errorf("%s is absent, want %s", got.user, bob)
 		}
 		w.settles(2)
@@ -144,6 +155,59 @@ func TestMailOnTheOldRoadGoesBeforeMailOnTheNew(t *testing.T) {
 		}
 		if got := alice.link.credits.Load(); got != 8 {
 			t.Errorf("alice has %d credits of 8", got)
+		}
+	})
+}
+
+// A shard with a long queue holds nobody up who comes to it: the user and the user's sessions go before
+// the mail of all others.
+func TestWhoMovesWaitsForNobodysMail(t *testing.T) {
+	inBubble(t, Config{Shards: 2}, func(w *world) {
+		bob, eve := mover(2, 1), "eve"
+		for shardOf(protocol.UserID(eve), 2) != 0 {
+			eve += "-"
+		}
+		alice, peer := w.connect("alice"), w.connect(bob)
+		turning, leaving, mailing := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		mail := 0
+		var handled []string
+		w.on(func(name string, message any) {
+			switch message.(type) {
+			case *turn:
+				if name == "shard/0" {
+					<-turning
+				} else {
+					<-leaving
+				}
+			case *protocol.Send:
+				if name == "shard/0" {
+					if mail++; mail == 1 {
+						<-mailing
+					}
+					handled = append(handled, "mail")
+				}
+			case *handover, *attach:
+				if name == "shard/0" {
+					handled = append(handled, fmt.Sprintf("%T", message))
+				}
+			}
+		})
+		w.begin(1)
+		for range 3 {
+			alice.send(eve, "x")
+		}
+		close(leaving)
+		synctest.Wait()
+		close(turning)
+		synctest.Wait()
+		close(mailing)
+		w.settles(1)
+		if want := []string{"*actors.handover", "mail", "*actors.attach", "mail", "mail"}; !slices.Equal(handled, want) {
+			t.Errorf("the shard handled %v, want %v", handled, want)
+		}
+		w.mail(bob, 1)
+		if got := peer.conn.contents(); !slices.Equal(got, []string{"1"}) {
+			t.Errorf("%s got %q", bob, got)
 		}
 	})
 }

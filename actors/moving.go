@@ -170,7 +170,7 @@ func (s *shard) give(ctx actor.Context, e *entry) {
 	given := *e
 	given.actor, given.inWheel, given.busy, given.moves, given.claimed = nil, false, false, false, false
 	s.remove(e)
-	ctx.Send(s.moving.ring.road(e.id).pid, &handover{entry: &given})
+	s.moving.ring.road(e.id).box.PostPriorityMessage(&handover{entry: &given})
 	s.gone(ctx)
 }
 
@@ -220,7 +220,7 @@ func (s *shard) claim(ctx actor.Context, msg *claim) {
 		e.claimed = true
 		return
 	}
-	ctx.Send(msg.by, &absent{msg.user})
+	msg.by.PostPriorityMessage(&absent{msg.user})
 }
 
 // settle ends the change of the number.

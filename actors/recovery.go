@@ -131,7 +131,7 @@ func (s *shard) forget(ctx actor.Context, e *entry) {
 		return
 	}
 	if e.claimed {
-		ctx.Send(s.moving.ring.road(e.id).pid, &absent{e.id})
+		s.moving.ring.road(e.id).box.PostPriorityMessage(&absent{e.id})
 	}
 	s.gone(ctx)
 }
@@ -144,7 +144,7 @@ func (s *shard) fence(ctx actor.Context, e *entry) {
 		return
 	}
 	e.state = fencing
-	ctx.Send(s.system.journal, &fence{e.id, ctx.Self()})
+	ctx.Send(s.system.journal, &fence{e.id, s.box})
 }
 
 func (s *shard) fenced(ctx actor.Context, msg *fenced) {

@@ -350,6 +350,13 @@ func (s *System) post(user protocol.UserID, message any) {
 	}
 }
 
+// postPriority is post with priority over the mail that the user's shard has not come to.
+func (s *System) postPriority(user protocol.UserID, message any) {
+	for posted := false; !posted; {
+		posted = s.ring.Load().postPriority(user, message)
+	}
+}
+
 // after has the actor sent a message when the time is over.
 func (s *System) after(d time.Duration, to *actor.PID, msg any) *time.Timer {
 	return time.AfterFunc(d, func() { s.root.Send(to, msg) })

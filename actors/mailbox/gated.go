@@ -30,6 +30,17 @@ func (g *Gated) Post(version uint64, message any) bool {
 	return true
 }
 
+// PostPriority is Post with priority: see [Mailbox.PostPriorityMessage].
+func (g *Gated) PostPriority(version uint64, message any) bool {
+	g.mu.Lock()
+	if version < g.version {
+		g.mu.Unlock()
+		return false
+	}
+	g.order(&priority{message})
+	return true
+}
+
 // Turn posts a message, and refuses from then on what is addressed by a map older than
 // the version. The map of that version must be there to be found already.
 func (g *Gated) Turn(version uint64, message any) {

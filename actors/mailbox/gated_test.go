@@ -48,6 +48,40 @@ func TestGatedMailboxRefusesOldMaps(t *testing.T) {
 	}
 }
 
+// What has priority goes before all that is not yet being handled, in its own order, and no more is
+// taken by an old map than without.
+func TestPriorityGoesBeforeWhatWaits(t *testing.T) {
+	workers := &mailbox.Workers{}
+	defer workers.Close()
+	box := &mailbox.Gated{}
+	begun, free, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var handled []any
+	box.Init(nil)
+	box.RegisterHandlers(&handler{func(message any) {
+		switch handled = append(handled, message); message {
+		case "at hand":
+			close(begun)
+			<-free
+		case "last":
+			close(done)
+		}
+	}}, workers)
+	box.Post(1, "at hand")
+	<-begun
+	box.Post(1, "mail")
+	box.Turn(2, "turn")
+	if !box.PostPriority(2, "first") || box.PostPriority(1, "old") {
+		t.Error("priority changes which maps are right")
+	}
+	box.PostPriorityMessage("second")
+	box.Post(2, "last")
+	close(free)
+	<-done
+	if want := []any{"at hand", "first", "second", "mail", "turn", "last"}; !slices.Equal(handled, want) {
+		t.Errorf("handled %v, want %v", handled, want)
+	}
+}
+
 // The same under load: whatever was refused was posted after the turn, and what was taken
 // is before it, unless it was addressed by the new map.
 func TestTurnIsBehindEverythingOld(t *testing.T) {

@@ -77,6 +77,19 @@ func (m *Mailbox) post(message any) {
 // a child, …) before all user messages that are not yet being handled.
 func (m *Mailbox) PostSystemMessage(message any) {
 	m.mu.Lock()
+	m.order(message)
+}
+
+// PostPriorityMessage puts a user message where a system message would go: before all that are not
+// yet being handled, and behind what has priority already. Only for an actor that survives its own
+// panics: one that is suspended would get it all the same, and [Mailbox.Rest] would not have it.
+func (m *Mailbox) PostPriorityMessage(message any) { m.PostSystemMessage(&priority{message}) }
+
+// priority is a user message among the system messages.
+type priority struct{ message any }
+
+// order puts a message among the system messages and lets go of the lock, which the caller holds.
+func (m *Mailbox) order(message any) {
 	m.system.push(message)
 	m.urgent.Store(true)
 	wake := !m.running
@@ -143,7 +156,13 @@ func (m *Mailbox) step(at *since) (more bool) {
 		at.begin()
 		if m.urgent.Load() {
 			current = m.nextSystem()
-			m.handleSystem(current)
+			if first, ok := current.(*priority); ok {
+				current = first.message
+				m.invoker.InvokeUserMessage(current)
+			} else {
+				m.handleSystem(current)
+			}
+			current = nil
 			continue
 		}
 		msg, ok := m.next()
