@@ -48,6 +48,8 @@ const (
 
 	ShardsChanging EventKind = "shards_changing"
 	ShardsChanged  EventKind = "shards_changed"
+	ShardsAuto     EventKind = "shards_auto"
+	ShardsHeld     EventKind = "shards_held"
 
 	LimitHit     EventKind = "limit_hit"
 	StoreFailed  EventKind = "store_failed"
@@ -81,6 +83,8 @@ var eventKinds = []EventMeaning{
 	{DeviceForgotten, "a device of a user was forgotten at an operator's wish, and how far it was"},
 	{ShardsChanging, "another number of shards is on its way; the reason has both numbers, and who asked for it or what the service saw"},
 	{ShardsChanged, "there is another number of shards, and all users have moved"},
+	{ShardsAuto, "the number of shards is left to the service from now on"},
+	{ShardsHeld, "an operator's number has ended that"},
 	{LimitHit, "something was refused or closed by a limit; the code says which"},
 	{StoreFailed, "the store does not take messages any more; they are refused with the code"},
 	{StoreTrouble, "the store has failed one user; at most one each second"},

@@ -52,6 +52,7 @@ func (r *registry) autoScale(ctx actor.Context, msg *autoScale) {
 		r.system.log.Info("number of shards is left to the service", slog.Int("shards", len(r.shards)), slog.String("why", msg.why))
 		r.pilot = pilot{}
 		r.steer(Auto)
+		r.tellSteering(ShardsAuto, msg.why)
 		r.weighLater(ctx)
 	}
 	now := *r.system.scaling.Load()
@@ -65,6 +66,14 @@ func (r *registry) hold(why string) {
 	}
 	r.system.log.Info("number of shards is held, and left to the service no more", slog.String("why", why))
 	r.steer(Held)
+	r.tellSteering(ShardsHeld, why)
+}
+
+// tellSteering tells those who watch that somebody else decides on the number, and who asked for it.
+func (r *registry) tellSteering(kind EventKind, why string) {
+	if r.system.watched() {
+		r.system.publish(Event{Kind: kind, Shard: -1, Reason: why})
+	}
 }
 
 // steer lets those know who ask from outside.

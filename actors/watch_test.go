@@ -330,6 +330,29 @@ var published = map[EventKind]func(w *world){
 			w.Errorf("the number there is: %+v", e)
 		}
 	},
+	ShardsAuto: func(w *world) {
+		watch := w.watch(EventFilter{})
+		w.leave()
+		if e := w.one(watch, ShardsAuto); e.Reason != "by order" || e.Shard != -1 || e.Code != "" {
+			w.Errorf("%+v", e)
+		}
+		w.leave()
+		if got := w.eventsOf(watch, ShardsAuto); len(got) != 0 {
+			w.Errorf("it was left to the service already: %+v", got)
+		}
+	},
+	ShardsHeld: func(w *world) {
+		watch := w.watch(EventFilter{})
+		w.scale(16)
+		if got := w.eventsOf(watch, ShardsHeld); len(got) != 0 {
+			w.Errorf("it was not left to the service: %+v", got)
+		}
+		w.leave()
+		_, _ = w.system.Scale(w.Context(), 16, "asked for by ada")
+		if e := w.one(watch, ShardsHeld); e.Reason != "asked for by ada" || e.Shard != -1 || e.Code != "" {
+			w.Errorf("%+v", e)
+		}
+	},
 	DrainBegun: func(w *world) {
 		w.connect("bob")
 		watch := w.watch(EventFilter{})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 
@@ -22,9 +23,10 @@ the messages each second and the time from send to RECEIVE, while nobody moves a
 during each move, and the ratio of a move to the steady time before it. A message
 counts where it was sent, however late it arrives.
 
-The service keeps the last of --steps as its number. With --check everything that was
-confirmed is compared with everything that was seen. Exit status 1 says that something
-was lost, doubled or reordered, or that connections were lost.`,
+The service keeps the last of --steps as its number, also where the number was left to
+it (shards: auto). With --check everything that was confirmed is compared with
+everything that was seen. Exit status 1 says that something was lost, doubled or
+reordered, or that connections were lost.`,
 		Example: `  callboard bench scale --users 10000 --steps 8,32,8,1 --check
   callboard bench scale --admin http://127.0.0.1:8081 --data ./callboard-data`,
 		Args: cobra.NoArgs,
@@ -42,14 +44,19 @@ was lost, doubled or reordered, or that connections were lost.`,
 			if config.Token, err = signer.token(); err != nil {
 				return err
 			}
+			steering := ""
 			config.Move = func(ctx context.Context, shards int) (int, error) {
 				state, err := rescale(ctx, &caller, client, &adminv1.ScaleTreeRequest{Shards: uint32(shards)}, io.Discard)
+				steering = state.GetSteering()
 				return int(state.GetMoved()), err
 			}
 			line := bench.NewLine(cmd.ErrOrStderr())
 			config.Progress = line.Show
 			result, err := bench.Scale(cmd.Context(), config)
 			line.Clear()
+			if words := steeringWords[steering]; words != "" {
+				fmt.Fprintln(cmd.ErrOrStderr(), words)
+			}
 			return conclude(cmd.OutOrStdout(), &output, result, err)
 		},
 	}

@@ -120,11 +120,12 @@ func TestBranchOfAUserDownToItsSockets(t *testing.T) {
 
 // The load generator changes the number itself, and says what the users notice of it.
 func TestBenchScaleMeasuresEachMove(t *testing.T) {
-	_, url, caller := serveWithAdmin(t, "--store", "memory")
+	_, url, caller := serveWithAdmin(t, "--store", "memory", "--shards", "auto")
 	args := append([]string{"bench", "scale", "--url", url, "--users", "40", "--steps", "2,5,1", "--check", "--json",
 		"--duration", "200ms", "--warmup", "50ms"}, caller...)
 	bench := start(t, nil, args...)
 	bench.ends(0)
+	bench.stderr.has(t, "the service changes the number by itself no more, until 'callboard tree scale --shards auto'")
 	var got struct {
 		Stages []struct {
 			From, To, Moved int

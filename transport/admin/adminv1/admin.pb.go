@@ -3346,7 +3346,7 @@ type Event struct {
 	// user_parked, user_unparked, actor_failed, limit_hit, store_failed, store_trouble,
 	// store_works, drain_begun, drain_ended, message_poisoned, actor_stuck, actor_got_on,
 	// user_blocked, user_unblocked, inbox_trimmed, device_forgotten,
-	// shards_changing or shards_changed. There may be more in later versions.
+	// shards_changing, shards_changed, shards_auto or shards_held. There may be more in later versions.
 	Kind    string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	User    string `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
 	Session uint64 `protobuf:"varint,4,opt,name=session,proto3" json:"session,omitempty"`
