@@ -96,7 +96,7 @@ func (s *Store) putEntry(b *pebble.Batch, a *inbox.Append) error {
 		return err
 	}
 	s.scratch = appendIDKey(s.scratch[:0], a.User, m.Sender, m.Id)
-	s.known.add(s.scratch)
+	s.ids.add(s.scratch)
 	return s.putPair(b, s.scratch, m.Seq, 0)
 }
 

@@ -16,7 +16,7 @@ type database struct {
 	*pebble.DB
 
 	fence   *fence
-	polite  *politeness
+	pacer   *pacer
 	version uint64 // of the layout, as the disk has it; written under the Store's commit
 	epoch   uint32 // of all inboxes; 0 in one that is read only and was never opened to be written to
 }
@@ -32,20 +32,20 @@ func openDatabase(dir string, lock *pebble.Lock, c *Config) (d *database, err er
 			d, err = nil, fmt.Errorf("%v", r)
 		}
 	}()
-	polite := &politeness{memtable: uint64(c.MemTableBytes)}
-	polite.hurry.Store(true)
-	db, err := pebble.Open(dir, options(fence, polite, lock, c))
+	pacer := &pacer{memtable: uint64(c.MemTableBytes)}
+	pacer.hurry.Store(true)
+	db, err := pebble.Open(dir, options(fence, pacer, lock, c))
 	if err != nil {
 		return nil, err
 	}
-	d = &database{DB: db, fence: fence, polite: polite}
+	d = &database{DB: db, fence: fence, pacer: pacer}
 	if fall := fence.fallen.Load(); fall != nil {
 		_ = d.close()
 		return nil, fall.error()
 	}
 	fence.waiting.Store(true)
-	polite.level0.Store(db.Metrics().Levels[0].TablesSize)
-	polite.hurry.Store(false)
+	pacer.level0.Store(db.Metrics().Levels[0].TablesSize)
+	pacer.hurry.Store(false)
 	return d, nil
 }
 
@@ -97,7 +97,7 @@ func (d *database) scan(lower, upper []byte, do func(key, value []byte) (more bo
 
 // close closes the database. Nobody may be reading.
 func (d *database) close() error {
-	d.polite.hurry.Store(true)
+	d.pacer.hurry.Store(true)
 	d.fence.end()
 	if err := d.Close(); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (d *database) close() error {
 // options bounds what Pebble takes. Besides the cache and the memtables that are the
 // compactions, one for each half of two cores, and 500 open files: a store of
 // 100 GB has about 1,500, of which reads want a few at a time.
-func options(fence *fence, polite *politeness, lock *pebble.Lock, c *Config) *pebble.Options {
+func options(fence *fence, pacer *pacer, lock *pebble.Lock, c *Config) *pebble.Options {
 	o := &pebble.Options{
 		FS:       fence,
 		Lock:     lock,
@@ -139,7 +139,7 @@ func options(fence *fence, polite *politeness, lock *pebble.Lock, c *Config) *pe
 	}
 	for i := range o.Levels {
 		// Ten bits for each key: in a hundred lookups of an unknown id one reads a block.
-		o.Levels[i].FilterPolicy = politeFilter{bloom.FilterPolicy(10), polite}
+		o.Levels[i].FilterPolicy = pacedFilter{bloom.FilterPolicy(10), pacer}
 		o.Levels[i].FilterType = pebble.TableFilter
 	}
 	o.EventListener = &pebble.EventListener{
@@ -154,10 +154,10 @@ func options(fence *fence, polite *politeness, lock *pebble.Lock, c *Config) *pe
 					slog.String("file", info.Path), slog.Any("error", info.Details))
 			}
 		},
-		CompactionEnd:   polite.compactionEnds,
-		FlushBegin:      polite.flushBegins,
-		FlushEnd:        polite.flushEnds,
-		WriteStallBegin: func(pebble.WriteStallBeginInfo) { fence.stall(true); polite.commitsWait() },
+		CompactionEnd:   pacer.compactionEnds,
+		FlushBegin:      pacer.flushBegins,
+		FlushEnd:        pacer.flushEnds,
+		WriteStallBegin: func(pebble.WriteStallBeginInfo) { fence.stall(true); pacer.commitsWait() },
 		WriteStallEnd:   func() { fence.stall(false) },
 	}
 	return o

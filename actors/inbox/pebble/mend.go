@@ -27,7 +27,7 @@ func (s *Store) mend() error {
 	}
 	s.open.Lock()
 	defer s.open.Unlock()
-	s.known.learning = nil
+	s.ids.building = nil
 	if s.db != nil {
 		_ = s.db.close() // what it has to say is known
 		s.db = nil

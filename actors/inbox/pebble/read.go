@@ -65,7 +65,7 @@ func (s *Store) Find(user protocol.UserID, sender, id string) (*protocol.Receive
 	var found *protocol.Receive
 	err := s.reading(user, func(db *database) error {
 		key := appendIDKey(make([]byte, 0, 128), user, sender, id)
-		if s.known.denies(key) {
+		if s.ids.excludes(key) {
 			return nil
 		}
 		seq, _, err := db.pair(key)

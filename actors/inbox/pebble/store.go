@@ -32,7 +32,7 @@ type Store struct {
 	unsure  bool                         // whether nobody knows who is blocked and what is set aside, likewise
 
 	flight flight
-	known  known
+	ids    idFilter
 
 	retention atomic.Pointer[Retention]
 	backing   sync.Mutex // held by the backup under way
@@ -62,7 +62,7 @@ func Open(dir string, config Config) (*Store, error) {
 	}
 	s := &Store{
 		config: config, dir: dir, lock: lock,
-		known: newKnown(), quit: make(chan struct{}), again: make(chan struct{}, 1),
+		ids: newIDFilter(), quit: make(chan struct{}), again: make(chan struct{}, 1),
 	}
 	s.retention.Store(&Retention{config.RetentionAge, config.RetentionEntries})
 	if s.db, err = s.openDatabase(); err != nil {
@@ -71,11 +71,11 @@ func Open(dir string, config Config) (*Store, error) {
 	}
 	if !config.ReadOnly {
 		s.group.Go(s.retain)
-		lesson := s.beginLesson()
-		if err := s.learnSome(lesson); err == nil && lesson.from == nil && s.endLesson(lesson) == nil {
-			lesson = nil // of a small store that is all
+		building := s.beginRebuild()
+		if err := s.readSomeIDs(building); err == nil && building.from == nil && s.endRebuild(building) == nil {
+			building = nil // of a small store that is all
 		}
-		s.group.Go(func() { s.learn(lesson) })
+		s.group.Go(func() { s.rebuildIDs(building) })
 	}
 	return s, nil
 }

@@ -62,18 +62,18 @@ func (w *written) finds() {
 	}
 }
 
-// learnt waits until another filter is asked than before.
-func (w *written) learnt(before any) {
+// rebuilt waits until another filter is asked than before.
+func (w *written) rebuilt(before any) {
 	w.t.Helper()
-	for deadline := time.Now().Add(time.Minute); w.known.asked.Load() == nil || any(w.known.asked.Load()) == before; {
+	for deadline := time.Now().Add(time.Minute); w.ids.asked.Load() == nil || any(w.ids.asked.Load()) == before; {
 		if time.Now().After(deadline) {
-			w.t.Fatal("the ids are not learnt")
+			w.t.Fatal("the ids are not read")
 		}
 		time.Sleep(time.Millisecond)
 	}
 }
 
-func TestIDsAreFoundAfterTheyWereLearnt(t *testing.T) {
+func TestIDsAreFoundAfterTheyWereRead(t *testing.T) {
 	dir := t.TempDir()
 	w := newWritten(t, dir, Config{})
 	for range 50 {
@@ -86,8 +86,8 @@ func TestIDsAreFoundAfterTheyWereLearnt(t *testing.T) {
 	again := newWritten(t, dir, Config{})
 	again.heads, again.sums = w.heads, w.sums
 
-	again.finds() // while they are learnt
-	again.learnt(nil)
+	again.finds() // while they are read
+	again.rebuilt(nil)
 	again.finds()
 
 	looks := func() int64 {
@@ -111,19 +111,19 @@ func TestIDsAreFoundAfterTheyWereLearnt(t *testing.T) {
 	}
 }
 
-func TestIDsThatComeWhileOthersAreLearntAreFound(t *testing.T) {
+func TestIDsThatComeWhileOthersAreReadAreFound(t *testing.T) {
 	w := newWritten(t, t.TempDir(), Config{})
-	w.learnt(nil)
+	w.rebuilt(nil)
 	w.write("1", 10)
 
-	lesson := w.beginLesson()
+	rebuild := w.beginRebuild()
 	w.write("2", 10)
-	if err := w.learnSome(lesson); err != nil || lesson.from != nil || lesson.count != 20 {
-		t.Fatalf("%+v, %v", lesson, err)
+	if err := w.readSomeIDs(rebuild); err != nil || rebuild.from != nil || rebuild.count != 20 {
+		t.Fatalf("%+v, %v", rebuild, err)
 	}
 	w.write("1", 10)
 	w.finds()
-	if err := w.endLesson(lesson); err != nil {
+	if err := w.endRebuild(rebuild); err != nil {
 		t.Error(err)
 	}
 
@@ -131,15 +131,15 @@ func TestIDsThatComeWhileOthersAreLearntAreFound(t *testing.T) {
 	w.finds()
 }
 
-func TestIDsAreLearntAnewWhenTheyAreTooMany(t *testing.T) {
+func TestIDsAreReadAnewWhenTheyAreTooMany(t *testing.T) {
 	w := newWritten(t, t.TempDir(), Config{CacheBytes: 4096}) // full with 819
-	w.learnt(nil)
+	w.rebuilt(nil)
 	for range 3 {
-		before := w.known.asked.Load()
+		before := w.ids.asked.Load()
 		for range max(10, w.heads["1"]/100) { // as many again, and more than it takes
 			w.write("1", 110)
 		}
-		w.learnt(before)
+		w.rebuilt(before)
 		w.finds()
 		w.write("2", 1)
 		w.finds()
@@ -151,7 +151,7 @@ func newBreakable(t *testing.T) (w *written, breaks func(bool)) {
 	t.Helper()
 	files := disktest.New(vfs.NewCrashableMem())
 	w = newWritten(t, "data", Config{FS: files, RetentionEntries: 5, RetentionAge: 1e6 * time.Hour}) // the messages are of 1970
-	w.learnt(nil)
+	w.rebuilt(nil)
 	return w, func(broken bool) {
 		files.Break(func(name string) error {
 			if broken && strings.HasPrefix(name, "write ") && strings.HasSuffix(name, ".log") {
@@ -180,17 +180,17 @@ func TestIDsThatAFailedCommitTookAwayAreFoundAgain(t *testing.T) {
 		t.Fatal("a disk that does not write confirmed a commit")
 	}
 
-	lesson := w.beginLesson()
-	if err := w.learnSome(lesson); err == nil {
-		t.Error("what a broken disk has in memory was learnt")
+	rebuild := w.beginRebuild()
+	if err := w.readSomeIDs(rebuild); err == nil {
+		t.Error("what a broken disk has in memory was read")
 	}
-	lesson.from = nil // as if the disk had broken later
-	if err := w.endLesson(lesson); err == nil {
+	rebuild.from = nil // as if the disk had broken later
+	if err := w.endRebuild(rebuild); err == nil {
 		t.Error("what a broken disk has in memory was taken for what it has")
 	}
 	w.mended(breaks)
-	if err := w.endLesson(lesson); !errors.Is(err, errOutdated) {
-		t.Errorf("what was learnt before a failure was taken for what is there after it: %v", err)
+	if err := w.endRebuild(rebuild); !errors.Is(err, errOutdated) {
+		t.Errorf("what was read before a failure was taken for what is there after it: %v", err)
 	}
 	w.finds()
 }
@@ -198,43 +198,43 @@ func TestIDsThatAFailedCommitTookAwayAreFoundAgain(t *testing.T) {
 func TestIDsThatRetentionTookAwayInMemoryAreFoundAgain(t *testing.T) {
 	w, breaks := newBreakable(t)
 	w.write("1", 10)
-	lesson := w.beginLesson()
+	rebuild := w.beginRebuild()
 	at10 := inbox.Move{User: "1", Device: inbox.Device{Name: "phone", Cursor: 10, Seen: w.config.Now().UnixMilli()}}
 	if err := w.Commit(&inbox.Batch{Moves: []inbox.Move{at10}}); err != nil {
 		t.Fatal(err)
 	}
 	var took taken
 	w.retainUser("1", 0, &took) // is not synced
-	if err := w.learnSome(lesson); err != nil || took.entries != 5 || lesson.count != 5 {
-		t.Fatalf("%+v, %+v, %v", took, lesson, err)
+	if err := w.readSomeIDs(rebuild); err != nil || took.entries != 5 || rebuild.count != 5 {
+		t.Fatalf("%+v, %+v, %v", took, rebuild, err)
 	}
 
 	breaks(true)
-	if err := w.endLesson(lesson); err == nil {
+	if err := w.endRebuild(rebuild); err == nil {
 		t.Error("a filter was taken without the ids of what retention has taken only in memory")
 	}
 	w.mended(breaks)
 }
 
-func TestIDsAreLearntWhenTheDiskWorksAgain(t *testing.T) {
+func TestIDsAreReadWhenTheDiskWorksAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, breaks := newBreakable(t)
 		w.write("1", 10)
-		before := w.known.asked.Load()
+		before := w.ids.asked.Load()
 		breaks(true)
 		if err := w.Commit(&inbox.Batch{}); err == nil {
 			t.Fatal("a disk that does not write confirmed a commit")
 		}
-		w.known.anew <- struct{}{}
+		w.ids.stale <- struct{}{}
 		time.Sleep(time.Hour)
-		if w.known.asked.Load() != before {
+		if w.ids.asked.Load() != before {
 			t.Error("a filter was taken of a broken disk")
 		}
 		w.mended(breaks)
 		time.Sleep(w.config.RetentionInterval)
 		synctest.Wait()
-		if w.known.asked.Load() == before {
-			t.Error("the ids are not learnt though the disk works again")
+		if w.ids.asked.Load() == before {
+			t.Error("the ids are not read though the disk works again")
 		}
 		w.finds()
 		if err := w.Close(); err != nil {
