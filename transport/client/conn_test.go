@@ -164,11 +164,13 @@ func TestConnComesFromWhereTheCallerSays(t *testing.T) {
 func TestConnSaysWhyTheServerWent(t *testing.T) {
 	s := serve(t, transport.Config{})
 	c := dialConn(t, s.url(), "1", client.ConnConfig{})
+	read := make(chan error, 1)
+	go func() { // the server waits for the answer to its close frame
+		_, err := c.Read()
+		read <- err
+	}()
 	s.stop()
-	for name, err := range map[string]error{
-		"Read":  func() error { _, err := c.Read(); return err }(),
-		"Write": c.Write(&protocol.Send{Receiver: "1"}),
-	} {
+	for name, err := range map[string]error{"Read": <-read, "Write": c.Write(&protocol.Send{Receiver: "1"})} {
 		if closed, ok := errors.AsType[*client.ClosedError](err); !ok || closed.Code != protocol.CloseGoingAway || !closed.Code.Reconnect() {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -270,24 +272,34 @@ func TestConnThatIsCut(t *testing.T) {
 // A server that pings and does not read must not bring reading to a halt.
 func TestConnReadsOnWhileWritingIsHeldUp(t *testing.T) {
 	want := &protocol.Receive{Seq: 1, Receiver: "1", Content: "still there"}
+	ping := []byte(strings.Repeat("p", 125))
 	address := impostor(t, func(ws *websocket.Conn) {
-		for range 150_000 { // more than the network holds
-			if err := ws.WriteControl(websocket.PingMessage, []byte(strings.Repeat("p", 125)), time.Now().Add(time.Second)); err != nil {
+		small(t, ws.NetConn())
+		for range 20_000 { // more than such a network holds
+			if err := ws.WriteControl(websocket.PingMessage, ping, time.Now().Add(patience)); err != nil {
 				t.Error(err)
+				return
 			}
 		}
 		_ = ws.WriteMessage(websocket.TextMessage, protocol.AppendJSON(nil, want))
 		_, _, _ = ws.NextReader()
 		_, _ = io.Copy(io.Discard, ws.NetConn())
 	})
-	c := dialConn(t, address, "1", client.ConnConfig{})
+	c := dialConn(t, address, "1", client.ConnConfig{NetDial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		nc, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err == nil {
+			small(t, nc)
+		}
+		return nc, err
+	}})
 	writing := make(chan struct{})
 	go func() {
 		defer close(writing)
 		long := &protocol.Send{Receiver: "1", Content: strings.Repeat("x", 60_000)}
-		for range 200 {
+		for range 50 { // more than it holds, too
 			if err := c.Write(long); err != nil {
 				t.Error(err)
+				return
 			}
 		}
 	}()
@@ -295,6 +307,19 @@ func TestConnReadsOnWhileWritingIsHeldUp(t *testing.T) {
 		t.Error(m, err)
 	}
 	<-writing
+}
+
+// small leaves a connection little room for what is not read.
+func small(t *testing.T, nc net.Conn) {
+	t.Helper()
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok {
+		t.Errorf("a %T", nc)
+		return
+	}
+	if err := errors.Join(tcp.SetReadBuffer(64<<10), tcp.SetWriteBuffer(64<<10)); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestClosedErrorSaysWhatTheReasonAdds(t *testing.T) {

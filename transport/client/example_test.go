@@ -19,7 +19,7 @@ import (
 // User 1 writes to user 2, who connects later. Errors are left out for the overview;
 // a program looks at every one.
 func Example() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	address, stop := start(ctx)
 	defer stop()
@@ -47,7 +47,7 @@ func Example() {
 // A loop that runs as long as the program: a message is acknowledged when its body
 // has been gone through.
 func ExampleClient_Messages() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	address, stop := start(ctx)
 	defer stop()
@@ -90,7 +90,7 @@ func ExampleClient_Messages() {
 
 // Many messages on their way at once, each confirmed by itself.
 func ExampleClient_SendAsync() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	address, stop := start(ctx)
 	defer stop()
@@ -122,7 +122,7 @@ func ExampleClient_SendAsync() {
 
 // An id of the program's own makes a repetition harmless, even by another process.
 func ExampleWithID() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	address, stop := start(ctx)
 	defer stop()
@@ -150,7 +150,7 @@ func ExampleWithID() {
 // A program that traces with OpenTelemetry says in which span it sends, and goes on in the
 // sender's trace with what it receives. This package does not need OpenTelemetry for it.
 func ExampleWithTraceparent() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	address, stop := start(ctx)
 	defer stop()
@@ -195,7 +195,7 @@ func start(ctx context.Context) (address string, stop func()) {
 		_ = server.Serve(serving, listener, time.Second)
 	}()
 	address = "ws://" + listener.Addr().String()
-	for { // the listener is there before the service is ready
+	for ctx.Err() == nil { // the listener is there before the service is ready
 		if first, err := client.DialConn(ctx, address, "1", client.ConnConfig{}); err == nil {
 			first.Abort()
 			break

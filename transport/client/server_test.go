@@ -18,6 +18,9 @@ import (
 	"callboard/transport/client"
 )
 
+// patience is how long a test waits for what is to happen.
+const patience = 30 * time.Second
+
 // service is the real one, on a socket, until stop is called or the test ends.
 type service struct {
 	address string
@@ -52,7 +55,7 @@ func serveOn(tb testing.TB, address string, store *memory.Store, config transpor
 		if err := <-ended; err != nil {
 			tb.Error(err)
 		}
-		limit, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		limit, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := system.Stop(limit); err != nil {
 			tb.Error(err)
@@ -67,7 +70,7 @@ func (s *service) url() string { return "ws://" + s.address }
 
 func within(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -72,7 +72,7 @@ func granted(t *testing.T, c *client.Client) *protocol.Connect {
 // ends waits until the client has ended and returns why.
 func ends(t *testing.T, c *client.Client) (err error) {
 	t.Helper()
-	limit, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	limit, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for s := range c.States(limit) {
 		if s.Phase == client.Closed {
@@ -84,7 +84,7 @@ func ends(t *testing.T, c *client.Client) (err error) {
 }
 
 func TestClientShowsItsToken(t *testing.T) {
-	address, keyFile := guarded(t, 200*time.Millisecond, time.Millisecond)
+	address, keyFile := guarded(t, protocol.PingInterval, time.Millisecond)
 	for _, codec := range []protocol.Codec{protocol.JSON, protocol.Proto} {
 		for _, inConnect := range []bool{false, true} {
 			c, err := client.New(address, "1", client.Config{Codec: codec, TokenInConnect: inConnect, Token: client.StaticToken(signed(t, keyFile, time.Hour))})
@@ -124,40 +124,45 @@ func otherKey(t *testing.T) string {
 }
 
 func TestClientRenewsItsSessionInPlace(t *testing.T) {
-	// A session that is not renewed ends after 8 s at the latest. A machine that is busy has 3 s for it.
-	address, keyFile := guarded(t, time.Second, 3*time.Second)
-	for _, inConnect := range []bool{false, true} {
-		var asked atomic.Int64
-		c, err := client.Dial(t.Context(), address, "1", client.Config{TokenInConnect: inConnect, Token: func(context.Context) (string, error) {
-			if asked.Add(1) == 2 {
-				return "", errors.New("the issuer stutters")
+	for name, inConnect := range map[string]bool{"header": false, "CONNECT": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// A session that is not renewed ends after 18 s at the latest. A machine that is busy has 9 s for it,
+			// and 7 for a pong.
+			address, keyFile := guarded(t, 3*time.Second, 10*time.Second)
+			var asked atomic.Int64
+			c, err := client.Dial(t.Context(), address, "1", client.Config{TokenInConnect: inConnect, Token: func(context.Context) (string, error) {
+				if asked.Add(1) == 2 {
+					return "", errors.New("the issuer stutters")
+				}
+				return identity.Sign(keyFile, "1", 4*time.Second)
+			}})
+			must(t, err)
+			first := granted(t, c).Session
+			time.Sleep(20 * time.Second) // five lives of a token
+			if s := c.State(); s.Phase != client.Connected || s.Session.Session != first {
+				t.Errorf("it is %v, %v", s.Phase, s.Err)
 			}
-			return identity.Sign(keyFile, "1", 4*time.Second)
-		}})
-		must(t, err)
-		first := granted(t, c).Session
-		time.Sleep(9 * time.Second) // two lives of a token
-		if s := c.State(); s.Phase != client.Connected || s.Session.Session != first {
-			t.Errorf("it is %v, %v", s.Phase, s.Err)
-		}
-		if n := asked.Load(); n < 4 || n > 8 {
-			t.Errorf("%d tokens were asked for", n)
-		}
-		_, err = c.Send(t.Context(), "1", "still the same session")
-		must(t, err)
-		must(t, c.Close(t.Context()))
+			if n := asked.Load(); n < 4 || n > 12 {
+				t.Errorf("%d tokens were asked for", n)
+			}
+			_, err = c.Send(t.Context(), "1", "still the same session")
+			must(t, err)
+			must(t, c.Close(t.Context()))
+		})
 	}
 }
 
 func TestClientComesBackWithANewTokenWhenItsOwnHasExpired(t *testing.T) {
-	// A machine that is busy has 2 s to connect, and as long for a pong.
-	address, keyFile := guarded(t, time.Second, time.Millisecond)
+	t.Parallel()
+	// A machine that is busy has 7 s to connect, and as long for a pong.
+	address, keyFile := guarded(t, 3*time.Second, time.Millisecond)
 	var asked atomic.Int64
 	var gone, late atomic.Bool
 	c, err := client.Dial(t.Context(), address, "1", client.Config{MaxBackoff: time.Second, Token: func(context.Context) (string, error) {
 		switch {
 		case asked.Add(1) == 1:
-			return identity.Sign(keyFile, "1", 3*time.Second)
+			return identity.Sign(keyFile, "1", 8*time.Second)
 		case !gone.Load():
 			return "", errors.New("the issuer is away")
 		case late.CompareAndSwap(false, true):
@@ -166,7 +171,7 @@ func TestClientComesBackWithANewTokenWhenItsOwnHasExpired(t *testing.T) {
 		return identity.Sign(keyFile, "1", time.Hour)
 	}})
 	must(t, err)
-	limit, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	limit, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	var ends []error
 	refused := 0
