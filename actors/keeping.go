@@ -241,11 +241,11 @@ func (u *user) commitHere() {
 	if cap(u.batch.Appends) == 0 { // one who is never written to keeps none
 		u.batch = nil
 	}
+	if n := len(entries); n > 0 { // before the senders are told, who may look
+		u.system.counts.stripe(uint64(u.lane)).keep(n, entries[n-1].sum-u.keptSum)
+	}
 	for _, k := range entries {
 		k.confirm(u.system)
-	}
-	if n := len(entries); n > 0 {
-		u.system.counts.stripe(uint64(u.lane)).keep(n, entries[n-1].sum-u.keptSum)
 	}
 	u.kept(entries)
 	u.chored(chores)
