@@ -40,10 +40,11 @@ func (s *stream[News]) run(ctx context.Context) error {
 		defer time.AfterFunc(s.limit, func() { cancel(errTimeIsUp) }).Stop()
 	}
 	for {
-		if err := s.beat(); err != nil {
-			return err
+		err := s.beat()
+		if err == nil {
+			err = s.bring(news)
 		}
-		if err := s.bring(news); err != nil {
+		if err != nil {
 			return s.over(ctx, news, err)
 		}
 	}

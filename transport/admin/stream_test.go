@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -253,6 +254,31 @@ func TestStreamsAreBoundedAndAVanishedCallerLeavesNothing(t *testing.T) {
 	}
 	if begun != actors.MaxTraces+2 || ended < actors.MaxTraces { // the one too many was asked for too
 		t.Errorf("in the audit log %d begin and %d end", begun, ended)
+	}
+}
+
+// What the network says of it does not matter, nor what the caller was being sent.
+func TestCallerWhoGoesHasGone(t *testing.T) {
+	n := start(t, Config{HeartbeatEvery: time.Millisecond})
+	for _, beats := range []int{1, 2} {
+		ctx, leave := context.WithCancel(t.Context())
+		run := stream[int]{
+			server: n.admin,
+			next: func(ctx context.Context) (int, uint64, error) {
+				<-ctx.Done()
+				return 0, 0, ctx.Err()
+			},
+			heartbeat: func(*adminv1.Heartbeat) error {
+				if beats--; beats > 0 {
+					return nil
+				}
+				leave()
+				return errors.New("broken pipe")
+			},
+		}
+		if err := run.run(ctx); connect.CodeOf(err) != connect.CodeCanceled {
+			t.Errorf("it ends with %v", err)
+		}
 	}
 }
 
