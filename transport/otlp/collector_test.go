@@ -23,7 +23,7 @@ type endpoint struct {
 	service string
 	headers http.Header
 	answer  func(w http.ResponseWriter, request int) (answered bool) // before it takes anything
-	calls   int
+	calls   []string                                                 // what came, taken or not
 }
 
 func newEndpoint(t *testing.T) *endpoint {
@@ -44,8 +44,8 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.calls++
-	if e.answer != nil && e.answer(w, e.calls) {
+	e.calls = append(e.calls, string(body))
+	if e.answer != nil && e.answer(w, len(e.calls)) {
 		return
 	}
 	e.headers = r.Header
@@ -57,10 +57,17 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// number is how many spans have come.
+func (e *endpoint) number() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.spans)
+}
+
 // wait returns the spans when there are so many, the oldest first.
 func (e *endpoint) wait(t *testing.T, count int) []*tracepb.Span {
 	t.Helper()
-	for range 2000 {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		e.mu.Lock()
 		spans := slices.Clone(e.spans)
 		e.mu.Unlock()
@@ -68,7 +75,6 @@ func (e *endpoint) wait(t *testing.T, count int) []*tracepb.Span {
 			slices.SortFunc(spans, func(a, b *tracepb.Span) int { return int(int64(a.StartTimeUnixNano) - int64(b.StartTimeUnixNano)) })
 			return spans
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 	t.Fatalf("%d spans have not come", count)
 	return nil

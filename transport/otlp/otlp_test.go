@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,11 +23,17 @@ const (
 	traceparent = "00-" + traceID + "-" + spanID + "-01"
 )
 
+// patience is how long a test waits for what is to happen.
+const patience = 20 * time.Second
+
 // run starts a Tracer and returns what ends it and waits for its end.
 func run(t *testing.T, config otlp.Config) (tracer *otlp.Tracer, end func()) {
 	t.Helper()
 	if config.Rate == 0 {
 		config.Rate = 1000
+	}
+	if config.Timeout == 0 {
+		config.Timeout = patience
 	}
 	made, err := otlp.New(config)
 	if err != nil {
@@ -43,7 +50,7 @@ func run(t *testing.T, config otlp.Config) (tracer *otlp.Tracer, end func()) {
 			if err != nil {
 				t.Error(err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(2 * patience):
 			t.Fatal("it does not end")
 		}
 	}
@@ -210,8 +217,8 @@ func TestSampleIsAShareOfTheMessages(t *testing.T) {
 func TestClientsCannotForceMoreThanTheRate(t *testing.T) {
 	e := newEndpoint(t)
 	tracer, end := run(t, otlp.Config{Endpoint: e.URL, Live: otlp.Live{Rate: 100, Sample: 1}})
-	begin, taken := time.Now(), 0
-	for time.Since(begin) < 2*time.Second {
+	// send sends a hundred, and returns how many of them are followed.
+	send := func() (followed int) {
 		for range 100 {
 			if traceparent := tracer.Begin(); traceparent != "" {
 				for _, kind := range whole {
@@ -219,10 +226,19 @@ func TestClientsCannotForceMoreThanTheRate(t *testing.T) {
 					h.Traceparent, h.ID = traceparent, traceparent
 					tracer.Hop(h)
 				}
-				taken++
+				followed++
 			}
 		}
-		time.Sleep(time.Millisecond)
+		return followed
+	}
+	begin, down := time.Now(), false
+	for time.Since(begin) < 2*time.Second || (!down || e.number() < 100) && time.Since(begin) < patience {
+		followed := 0
+		for range 100 { // as many as may be recorded in 100 s
+			followed += send()
+			time.Sleep(time.Millisecond)
+		}
+		down = down || followed < 500
 	}
 	took := time.Since(begin).Seconds()
 	end()
@@ -233,8 +249,8 @@ func TestClientsCannotForceMoreThanTheRate(t *testing.T) {
 	if spans < 100 {
 		t.Errorf("%.0f spans: hardly anything is left of what is to be recorded", spans)
 	}
-	if rate := float64(taken) / took; rate > 5000 {
-		t.Errorf("%.0f messages a second are followed: the share does not go down", rate)
+	if !down {
+		t.Error("most messages are followed: the share does not go down")
 	}
 }
 
@@ -254,12 +270,12 @@ func TestCollectorThatIsDownCostsNobodyTime(t *testing.T) {
 					tracer.Hop(h)
 				}
 			}
-			if took := time.Since(begin); took > 5*time.Second {
+			if took := time.Since(begin); took > patience {
 				t.Errorf("20000 messages waited %s for a collector", took)
 			}
 			begin = time.Now()
 			end()
-			if took := time.Since(begin); took > 5*time.Second {
+			if took := time.Since(begin); took > patience {
 				t.Errorf("the end took %s, and may take the timeout", took)
 			}
 			if m := tracer.Metrics(); m.Exported > 0 || m.Failed == 0 || m.Dropped+m.Hops == 0 {
@@ -280,17 +296,23 @@ func TestRequestIsRepeatedWhereThatMayHelp(t *testing.T) {
 	tracer, end := run(t, otlp.Config{Endpoint: e.URL})
 	tell(tracer, whole...)
 	end()
-	if m := tracer.Metrics(); m.Exported != 3 || e.calls != 2 {
-		t.Errorf("%+v after %d calls", m, e.calls)
+	if m := tracer.Metrics(); m.Exported != 3 || len(e.calls) < 2 || e.calls[0] != e.calls[1] || repeated(e.calls) != 1 {
+		t.Errorf("%+v after %d calls", m, len(e.calls))
 	}
 
 	e.answer = func(w http.ResponseWriter, _ int) bool { w.WriteHeader(http.StatusForbidden); return true }
+	e.calls = nil
 	tracer, end = run(t, otlp.Config{Endpoint: e.URL})
 	tell(tracer, whole...)
 	end()
-	if m := tracer.Metrics(); m.Failed != 3 || e.calls != 3 {
-		t.Errorf("%+v after %d calls: a refusal is final", m, e.calls-2)
+	if m := tracer.Metrics(); m.Failed != 3 || repeated(e.calls) != 0 {
+		t.Errorf("%+v after %d calls: a refusal is final", m, len(e.calls))
 	}
+}
+
+// repeated is how many calls are one that came before: spans that come late are in a call of their own.
+func repeated(calls []string) int {
+	return len(calls) - len(slices.Compact(slices.Sorted(slices.Values(calls))))
 }
 
 func TestSecretsDoNotFollowARedirect(t *testing.T) {
@@ -304,21 +326,23 @@ func TestSecretsDoNotFollowARedirect(t *testing.T) {
 	tracer, end := run(t, otlp.Config{Endpoint: e.URL, Headers: http.Header{"X-Key": {"secret"}}})
 	tell(tracer, whole...)
 	end()
-	if other.calls != 0 || tracer.Metrics().Failed != 3 {
-		t.Errorf("the other has %d calls: %+v", other.calls, tracer.Metrics())
+	if len(other.calls) != 0 || tracer.Metrics().Failed != 3 {
+		t.Errorf("the other has %d calls: %+v", len(other.calls), tracer.Metrics())
 	}
 }
 
 func TestSpansThatTheCollectorDoesNotWantAreCounted(t *testing.T) {
 	e := newEndpoint(t)
-	e.answer = func(w http.ResponseWriter, _ int) bool {
-		_, _ = io.WriteString(w, "\x0a\x02\x08\x02") // partial_success with two rejected spans
+	e.answer = func(w http.ResponseWriter, call int) bool { // spans that come late are in a call of their own
+		if call == 1 {
+			_, _ = io.WriteString(w, "\x0a\x02\x08\x01") // partial_success with a rejected span
+		}
 		return true
 	}
 	tracer, end := run(t, otlp.Config{Endpoint: e.URL})
 	tell(tracer, whole...)
 	end()
-	if m := tracer.Metrics(); m != (otlp.Metrics{Exported: 1, Failed: 2}) {
+	if m := tracer.Metrics(); m != (otlp.Metrics{Exported: 2, Failed: 1}) {
 		t.Errorf("%+v", m)
 	}
 }
