@@ -27,7 +27,7 @@ func (n *node) results(call string) (results []string) {
 // What takes long is in the audit log before anything is done, so that it is there if the process dies over it.
 func TestStreamIsAuditedWhenItIsAskedForAndWhenItEnds(t *testing.T) {
 	var n *node
-	n = start(t, Config{Backup: func(context.Context, string, func(files, bytes int64)) (Backup, error) {
+	n = start(t, Config{CallTimeout: patience, Backup: func(context.Context, string, func(files, bytes int64)) (Backup, error) {
 		if got := n.results(adminv1.AdminServiceBackupInboxesProcedure); !slices.Equal(got, []string{"begun"}) {
 			t.Errorf("while it goes on the audit log has %q", got)
 		}

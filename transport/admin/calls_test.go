@@ -224,7 +224,7 @@ func TestBroadcastStopsWhenTheServiceCannotGoOn(t *testing.T) {
 
 // A stream goes on though the timeouts for other calls have passed.
 func TestStreamOutlivesTheTimeouts(t *testing.T) {
-	n := start(t, Config{CallTimeout: 150 * time.Millisecond, HeaderTimeout: 150 * time.Millisecond})
+	n := start(t, Config{CallTimeout: time.Second, HeaderTimeout: 2 * time.Second}) // so that reading has 3 s, and the answer 4
 	inner := n.admin.http.Handler
 	n.admin.http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		lasting := n.admin.lasting(w, adminv1.AdminServiceBroadcastProcedure)
@@ -233,17 +233,17 @@ func TestStreamOutlivesTheTimeouts(t *testing.T) {
 			return
 		}
 		_, _ = io.Copy(io.Discard, r.Body) // from here on net/http waits for the client's end
-		for range 8 {
+		for range 10 {
 			_, _ = lasting.Write([]byte("x"))
 			lasting.(http.Flusher).Flush()
 			select {
-			case <-time.After(100 * time.Millisecond):
+			case <-time.After(450 * time.Millisecond):
 			case <-r.Context().Done():
 				return
 			}
 		}
 	})
-	if _, body := n.post(operatorSecret, "/slow", "{}"); body != "xxxxxxxx" {
+	if _, body := n.post(operatorSecret, "/slow", "{}"); body != "xxxxxxxxxx" {
 		t.Errorf("%q arrived", body)
 	}
 }

@@ -22,7 +22,7 @@ import (
 	"callboard/transport/admin/adminv1"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // One secret for each role.
 const (
@@ -217,6 +217,13 @@ func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
+}
+
+// has is whether a text is in it.
+func (l *logBuffer) has(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Contains(l.b.String(), text)
 }
 
 // lines are those with a message.

@@ -22,6 +22,11 @@ func TestLoadSaysWhatPassesAndWhoIsBusy(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	n.system.HitLimit(actors.LimitHandshake, "", "192.0.2.1:9", "") // in no session, and with no frame
+	eventually(t, "all is counted", func() bool {                   // without a look at the load, which begins anew who is busy
+		stats, err := n.as(viewerSecret).GetStats(t.Context(), &adminv1.GetStatsRequest{})
+		must(t, err)
+		return stats.Taken == 3 && stats.Kept == 3 && stats.Delivered == 3
+	})
 	eventually(t, "the load", func() bool {
 		load, err := n.as(viewerSecret).GetLoad(t.Context(), &adminv1.GetLoadRequest{Users: 1})
 		must(t, err)

@@ -1,10 +1,13 @@
 package admin
 
 import (
+	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,11 +82,20 @@ func TestPagesKeepTheirRoles(t *testing.T) {
 }
 
 func TestOneProfileAtATime(t *testing.T) {
-	n := start(t, Config{CallTimeout: time.Second})
+	n := start(t, Config{})
 	var first sync.WaitGroup
-	first.Go(func() { // longer than a call may take
-		if status, body := n.page(adminSecret, http.MethodGet, "/debug/pprof/profile?seconds=3"); status != http.StatusOK || len(body) < 50 {
-			t.Errorf("%d with %d bytes", status, len(body))
+	taking, leave := context.WithCancel(t.Context())
+	defer leave()
+	first.Go(func() {
+		request, err := http.NewRequestWithContext(taking, http.MethodGet, "http://"+n.address+"/debug/pprof/profile?seconds=60", nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		request.Header.Set("Authorization", "Bearer "+adminSecret)
+		if response, err := http.DefaultClient.Do(request); err == nil {
+			response.Body.Close()
+			t.Errorf("it has ended before its time: %d", response.StatusCode)
 		}
 	})
 	eventually(t, "a profile is being taken", n.admin.profiling.Load)
@@ -92,7 +104,9 @@ func TestOneProfileAtATime(t *testing.T) {
 			t.Errorf("%s: %d %s", page, status, answer)
 		}
 	}
+	leave()
 	first.Wait()
+	eventually(t, "nobody takes a profile any more", func() bool { return !n.admin.profiling.Load() })
 	for query, status := range map[string]int{
 		"profile?seconds=61": http.StatusBadRequest, "profile?seconds=-1": http.StatusBadRequest, "trace?seconds=11": http.StatusBadRequest,
 		"profile?seconds=1e9": http.StatusBadRequest, "goroutine?debug=2": http.StatusBadRequest, "goroutine?debug=1": http.StatusOK,
@@ -103,6 +117,31 @@ func TestOneProfileAtATime(t *testing.T) {
 	}
 	if got, _ := n.page(adminSecret, http.MethodPost, "/debug/pprof/heap"); got != http.StatusBadRequest {
 		t.Errorf("POST: %d", got)
+	}
+}
+
+// deadlines is a ResponseWriter that remembers until when the answer may take.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	read, write []time.Time
+}
+
+func (d *deadlines) SetReadDeadline(at time.Time) error { d.read = append(d.read, at); return nil }
+
+func (d *deadlines) SetWriteDeadline(at time.Time) error { d.write = append(d.write, at); return nil }
+
+func TestProfileMayTakeLongerThanACall(t *testing.T) {
+	n := start(t, Config{CallTimeout: 10 * time.Millisecond})
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	r := httptest.NewRequest(http.MethodGet, "/debug/pprof/profile?seconds=1", http.NoBody)
+	r.Header.Set("Authorization", "Bearer "+adminSecret)
+	begun := time.Now()
+	n.admin.http.Handler.ServeHTTP(w, r)
+	if took := time.Since(begun); w.Code != http.StatusOK || w.Body.Len() < 50 || took < time.Second {
+		t.Errorf("%d with %d bytes after %s", w.Code, w.Body.Len(), took)
+	}
+	if len(w.read) != 1 || !w.read[0].IsZero() || len(w.write) != 1 || w.write[0].Sub(begun) < time.Second {
+		t.Errorf("it may take until %v, %v, and began at %v", w.read, w.write, begun)
 	}
 }
 
@@ -125,13 +164,17 @@ func TestRecorderEndsByItselfAndWithTheServer(t *testing.T) {
 	if status, answer := n.page(adminSecret, http.MethodPost, recorderPath+"?seconds=3601"); status != http.StatusBadRequest {
 		t.Errorf("%d %s", status, answer)
 	}
-	for range 2 { // the second goes on for longer
-		if status, answer := n.page(adminSecret, http.MethodPost, recorderPath+"?seconds=1"); status != http.StatusOK {
+	for _, seconds := range []string{"1", "3600"} { // the second goes on for longer
+		if status, answer := n.page(adminSecret, http.MethodPost, recorderPath+"?seconds="+seconds); status != http.StatusOK {
 			t.Fatalf("%d %s", status, answer)
 		}
 	}
+	n.admin.recorder.expire() // as if the first one's time were over just now
 	if status, trace := n.page(adminSecret, http.MethodGet, recorderPath); status != http.StatusOK || !strings.HasPrefix(trace, "go 1.") || len(trace) > recorderBytes+recorderBytes/2 {
 		t.Errorf("%d with %d bytes", status, len(trace))
+	}
+	if status, answer := n.page(adminSecret, http.MethodPost, recorderPath+"?seconds=1"); status != http.StatusOK {
+		t.Errorf("%d %s", status, answer)
 	}
 	eventually(t, "the recorder has ended by itself", func() bool { return !running() })
 	if status, answer := n.page(adminSecret, http.MethodPost, recorderPath); status != http.StatusOK { // left to the end of the test
@@ -171,45 +214,50 @@ func TestMetricsAreUnderTheirLabels(t *testing.T) {
 // A disk that hangs keeps nobody from the metrics.
 func TestStoreSizeWaitsForNobody(t *testing.T) {
 	hangs := make(chan struct{})
-	asked := 0
+	var asked atomic.Uint64
 	size := storeSize{ask: func() (uint64, bool) {
-		if asked++; asked == 2 {
+		n := asked.Add(1)
+		if n == 2 {
 			<-hangs
 		}
-		return uint64(asked), true
+		return n, true
 	}}
-	if bytes, known := size.read(); !known || bytes != 1 {
-		t.Errorf("%d, %t", bytes, known)
-	}
-	if bytes, _ := size.read(); bytes != 1 {
-		t.Errorf("it was asked again within %s", storeSizeEvery)
-	}
-	expire := func() {
+	askedAt := func(at time.Time) {
 		size.mu.Lock()
 		defer size.mu.Unlock()
-		size.at = time.Time{}
+		size.at = at
 	}
-	expire()
+	eventually(t, "the disk has answered", func() bool {
+		bytes, known := size.read()
+		return known && bytes == 1
+	})
+	askedAt(time.Now())
+	if bytes, _ := size.read(); bytes != 1 || asked.Load() != 1 {
+		t.Errorf("it was asked again within %s", storeSizeEvery)
+	}
+	askedAt(time.Time{})
 	for range 3 { // of which one alone asks
 		if bytes, known := size.read(); !known || bytes != 1 {
 			t.Errorf("%d, %t", bytes, known)
 		}
 	}
+	askedAt(time.Now().Add(patience)) // nobody asks again, however long this takes
 	close(hangs)
-	eventually(t, "the disk has answered", func() bool {
+	eventually(t, "the disk has answered again", func() bool {
 		bytes, _ := size.read()
 		return bytes == 2
 	})
-	if asked != 2 {
-		t.Errorf("it was asked %d times", asked)
+	if n := asked.Load(); n != 2 {
+		t.Errorf("it was asked %d times", n)
 	}
 }
 
 func TestLimitsOfTheAdminListenerAreCounted(t *testing.T) {
 	n := start(t, Config{Failures: 1})
-	for range 3 {
-		n.post("guess", adminv1.AdminServiceGetStatsProcedure, "{}")
-	}
+	eventually(t, "a guess is refused", func() bool {
+		status, _ := n.post("guess", adminv1.AdminServiceGetStatsProcedure, "{}")
+		return status == http.StatusTooManyRequests
+	})
 	eventually(t, "the address may ask again, and the refusals are counted", func() bool {
 		status, metrics := n.page(viewerSecret, http.MethodGet, metricsPath)
 		return status == http.StatusOK && strings.Contains(metrics, `callboard_limits_hit_total{limit="too_many_failures"} `) &&

@@ -10,7 +10,7 @@ import (
 )
 
 func TestScaleTreeStreamsUntilItIsSettled(t *testing.T) {
-	n := start(t, Config{})
+	n := start(t, Config{CallTimeout: patience}) // a change may take that
 	for _, shards := range []uint32{9, 9, 1} {
 		stream, err := n.as(adminSecret).ScaleTree(t.Context(), &adminv1.ScaleTreeRequest{Shards: shards})
 		must(t, err)
@@ -31,7 +31,7 @@ func TestScaleTreeStreamsUntilItIsSettled(t *testing.T) {
 }
 
 func TestScaleTreeLeavesTheNumberToTheServiceAndTakesItBack(t *testing.T) {
-	n := start(t, Config{})
+	n := start(t, Config{CallTimeout: patience}) // a change may take that
 	for _, test := range []struct {
 		request *adminv1.ScaleTreeRequest
 		want    string

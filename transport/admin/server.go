@@ -32,6 +32,7 @@ type Server struct {
 	begun    time.Time
 	over     context.Context // done when the streams are to end
 	end      context.CancelFunc
+	farewell time.Duration // how long calls under way may take at the end
 
 	connections atomic.Int64
 	broadcasts  atomic.Int64
@@ -55,7 +56,7 @@ func New(system *actors.System, config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration of the admin API: %w", err)
 	}
-	s := &Server{config: config, system: system, failures: newFailures(config.Failures), begun: time.Now()}
+	s := &Server{config: config, system: system, failures: newFailures(config.Failures), begun: time.Now(), farewell: stopTimeout}
 	s.over, s.end = context.WithCancel(context.Background())
 	s.access.Store(&Access{config.Tokens, config.Certificates})
 	s.storeSize.ask = system.StoreBytes
@@ -100,7 +101,7 @@ func New(system *actors.System, config Config) (*Server, error) {
 	return s, nil
 }
 
-// stopTimeout is how long calls under way may take at the end.
+// stopTimeout is a Server's farewell.
 const stopTimeout = time.Second
 
 // openAPIPath is where the API is described for tools.
@@ -130,7 +131,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.end() // the streams say so to their callers
-	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.farewell)
 	defer cancel()
 	_ = s.http.Shutdown(limit) // what it does not end in time, Close does
 	_ = s.http.Close()
