@@ -71,7 +71,7 @@ func (j *journal) Receive(ctx actor.Context) {
 	case *actor.Restarting:
 		j.timer = false // movesDue may be what it failed on
 		j.abandon(ErrInternal)
-		j.answerFences(ctx) // the commit before one may be what it failed on
+		j.answerFences() // the commit before one may be what it failed on
 		j.rest()
 	case *actor.Stopping:
 		j.flush()
@@ -81,7 +81,7 @@ func (j *journal) Receive(ctx actor.Context) {
 	case *commit:
 		j.accept(msg)
 	case *fence:
-		j.fence(ctx, msg)
+		j.fence(msg)
 	case *movesDue:
 		j.system.fault("journal", msg)
 		j.timer = false
@@ -245,14 +245,14 @@ func (j *journal) refuse(msg *commit, why *Error) {
 
 // fence is behind all that the user's last actor had sent: once it is answered, the
 // store knows what of that is kept.
-func (j *journal) fence(ctx actor.Context, msg *fence) {
+func (j *journal) fence(msg *fence) {
 	j.fences = append(j.fences, msg)
 	j.system.fault("journal", msg) // from here on the next life answers it
 	j.flush()
-	j.answerFences(ctx)
+	j.answerFences()
 }
 
-func (j *journal) answerFences(ctx actor.Context) {
+func (j *journal) answerFences() {
 	for _, msg := range j.fences {
 		delete(j.barred, msg.user)
 		msg.by.PostPriorityMessage(&fenced{msg.user})

@@ -40,7 +40,7 @@ func (s *shard) rescale(ctx actor.Context) {
 	case *turn:
 		s.turn(ctx, msg)
 	case *claim:
-		s.claim(ctx, msg)
+		s.claim(msg)
 	case *handover:
 		s.take(ctx, msg)
 	case *absent:
@@ -135,7 +135,7 @@ func (s *shard) turn(ctx actor.Context, msg *turn) {
 		claims := m.claims
 		m.claims = nil
 		for _, c := range claims {
-			s.claim(ctx, c)
+			s.claim(c)
 		}
 	}
 	m.asking = true
@@ -211,7 +211,7 @@ func (s *shard) turned(ctx actor.Context) {
 
 // claim answers the shard that has mail for a user who may be here: who is here is on
 // the way already, and before the turn nobody can say it.
-func (s *shard) claim(ctx actor.Context, msg *claim) {
+func (s *shard) claim(msg *claim) {
 	if m := s.moving; m != nil && sliceOf(hashOf(msg.user)) >= m.turned {
 		m.claims = append(m.claims, msg)
 		return

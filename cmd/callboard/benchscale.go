@@ -55,7 +55,7 @@ reordered, or that connections were lost.`,
 			result, err := bench.Scale(cmd.Context(), config)
 			line.Clear()
 			if words := steeringWords[steering]; words != "" {
-				fmt.Fprintln(cmd.ErrOrStderr(), words)
+				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), words)
 			}
 			return conclude(cmd.OutOrStdout(), &output, result, err)
 		},
