@@ -1,10 +1,7 @@
 package actors
 
 import (
-	"fmt"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -214,144 +211,6 @@ func (s *shard) passed(ctx actor.Context, e *entry) {
 	}
 }
 
-func (s *shard) add(ctx actor.Context, id protocol.UserID) *entry {
-	e := &entry{id: id}
-	s.insert(e)
-	s.added(e)
-	s.start(ctx, e)
-	return e
-}
-
-func (s *shard) insert(e *entry) {
-	s.users[e.id] = e
-	s.most = max(s.most, len(s.users))
-	s.order.ReplaceOrInsert(e)
-	if e.restarts > 0 {
-		s.sick.ReplaceOrInsert(e)
-	}
-	s.system.counts.users.Add(1)
-}
-
-func (s *shard) remove(e *entry) {
-	delete(s.users, e.id)
-	s.users = smallerMap(s.users, &s.most)
-	s.order.Delete(e)
-	if e.restarts > 0 {
-		s.sick.Delete(e)
-	}
-	s.busiest.drop(e)
-	s.system.counts.users.Add(-1)
-}
-
-func (s *shard) attach(ctx actor.Context, msg *attach) {
-	if s.stopping {
-		ctx.Send(msg.session, &refused{err: ErrDraining})
-		return
-	}
-	if s.system.Blocked(msg.user) != nil {
-		ctx.Send(msg.session, &refused{err: ErrBlocked, lasting: true})
-		return
-	}
-	e, here := s.find(ctx, msg.user)
-	if !here {
-		return
-	}
-	if e == nil {
-		e = s.add(ctx, msg.user)
-	}
-	if e.state == parked {
-		ctx.Send(msg.session, &refused{err: ErrUnavailable})
-		return
-	}
-	if !slices.ContainsFunc(e.sessions, msg.session.Equal) { // or else it attaches again
-		if len(e.sessions) >= s.system.limits.Load().MaxSessionsPerUser {
-			ctx.Send(msg.session, &refused{err: ErrTooManySessions})
-			return
-		}
-		e.sessions = append(e.sessions, msg.session)
-	}
-	s.forward(ctx, e)
-}
-
-func (s *shard) detach(ctx actor.Context, msg *detach) {
-	e, here := s.find(ctx, msg.user)
-	if !here || e == nil {
-		return
-	}
-	e.sessions = slices.DeleteFunc(e.sessions, msg.session.Equal)
-	s.forward(ctx, e)
-}
-
-func (s *shard) ack(ctx actor.Context, msg *ack) {
-	if e, here := s.find(ctx, msg.user); here && e != nil {
-		s.forward(ctx, e)
-	}
-}
-
-func (s *shard) closeUser(ctx actor.Context, msg *closeUser) {
-	e, here := s.find(ctx, msg.user)
-	if !here {
-		return
-	}
-	if e == nil {
-		answer(ctx, &closed{})
-		return
-	}
-	for _, session := range e.sessions {
-		ctx.Send(session, msg.close)
-	}
-	answer(ctx, &closed{sessions: len(e.sessions)})
-}
-
-func (s *shard) closeSession(ctx actor.Context, msg *closeSession) {
-	e, here := s.find(ctx, msg.user)
-	if !here {
-		return
-	}
-	if e != nil {
-		for _, session := range e.sessions {
-			if sessionNumber(session) == msg.number {
-				ctx.Send(session, msg.close)
-				answer(ctx, &closed{sessions: 1})
-				return
-			}
-		}
-	}
-	answer(ctx, &closed{})
-}
-
-func (s *shard) describeUser(ctx actor.Context, msg *describeUser) {
-	e, here := s.find(ctx, msg.user)
-	switch {
-	case !here:
-	case e == nil:
-		answer(ctx, &UserInfo{User: msg.user})
-	case e.state == parked:
-		answer(ctx, e.info())
-	default:
-		s.forward(ctx, e)
-	}
-}
-
-// sessionClosed notes how a session has ended. It follows its user, so that who looks
-// at the user sees it.
-func (s *shard) sessionClosed(ctx actor.Context, msg *sessionClosed) {
-	if _, here := s.find(ctx, msg.user); here {
-		s.history.add(msg.user, msg.Closing)
-	}
-}
-
-func (s *shard) describe(ctx actor.Context, msg *describeShard) {
-	info := &ShardInfo{
-		Number: s.number, Users: len(s.users), Failures: s.failed, Parked: s.parked, Taken: s.taken,
-		Waiting: max(0, s.box.UserMessageCount()-1), // but for the question
-	}
-	if msg.below {
-		info.known, info.sickest = s.known(msg.users), s.sickest()
-	}
-	answer(ctx, info)
-}
-
 // forward sends the message at hand on to the user, or keeps it while the user's
 // actor is on its way out or being replaced.
 func (s *shard) forward(ctx actor.Context, e *entry) {
@@ -369,39 +228,4 @@ func (s *shard) forward(ctx actor.Context, e *entry) {
 	case parked:
 		s.system.refuse(ctx, ctx.Sender(), ctx.Message(), ErrUnavailable)
 	}
-}
-
-// start gives the user an actor, its sessions, and the mail that was held.
-func (s *shard) start(ctx actor.Context, e *entry) {
-	s.epoch++
-	s.next = &user{
-		id: e.id, system: s.system, home: ctx.Self(), lane: uint8(s.number), awaited: fewOf(slices.Clone(e.sessions)), untimed: untilSample(),
-	}
-	s.next.box.Init(s.next)
-	pid, err := spawnOfMany(ctx, s.props, string(e.id)+"."+strconv.FormatUint(s.epoch, 36))
-	if err != nil {
-		panic(fmt.Sprintf("shard %d: user %s has a name that was given before: %v", s.number, e.id, err))
-	}
-	s.actors++
-	e.pid, e.actor, e.state = pid, s.next, active
-	s.next = nil
-	for _, session := range e.sessions {
-		ctx.Send(session, msgReattach)
-	}
-	s.release(ctx, e)
-}
-
-// release sends on the mail that was held. It may be tried again.
-func (s *shard) release(ctx actor.Context, e *entry) {
-	s.system.mailHop(HopRouted, e.held.all(), "") // before the mail is taken, as it may fail
-	for _, mail := range e.held.take() {
-		ctx.Send(e.pid, mail)
-	}
-}
-
-// userOf reads the user's id out of the name that start has given.
-func userOf(pid *actor.PID) protocol.UserID {
-	name := pid.GetId()
-	name = name[strings.LastIndexByte(name, '/')+1:]
-	return protocol.UserID(name[:strings.LastIndexByte(name, '.')])
 }
