@@ -101,7 +101,7 @@ func hurry(t *testing.T, store inbox.Store, least int) {
 	for _, n := range sent {
 		want += n
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		got := 0
 		for i, conn := range conns {
 			if received := of[*protocol.Receive](conn); len(received) > 0 {
@@ -134,7 +134,7 @@ func hurry(t *testing.T, store inbox.Store, least int) {
 	for _, link := range links {
 		link.Gone(0)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := system.Stop(ctx); err != nil {
 		t.Error(err)
