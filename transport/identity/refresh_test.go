@@ -149,6 +149,39 @@ func TestUnknownKeysBringOneRequestEachMinRefresh(t *testing.T) {
 	})
 }
 
+// The issuer may have answered an attempt just before it had the key: then nobody knows yet that the key is not there.
+func TestKeyIsNotRefusedForAnAttemptThatBeganBeforeItsToken(t *testing.T) {
+	old, next := identitytest.RSA(t, "1"), identitytest.Ed(t, "2")
+	before, after := identitytest.Set(t, old), identitytest.Set(t, old, next)
+	synctest.Test(t, func(t *testing.T) {
+		var rotated atomic.Bool
+		refreshing(t, func(*http.Request) ([]byte, error) {
+			set := before
+			if rotated.Load() {
+				set = after
+			}
+			time.Sleep(time.Second) // the answer is on its way
+			return set, nil
+		}, func(v *Verifier) {
+			rotated.Store(true)
+			if code := codeOf(v, forever(t, next)); code != protocol.CodeUnavailable {
+				t.Errorf("by an attempt that began before: %q", code)
+			}
+			if code := codeOf(v, forever(t, old)); code != "" {
+				t.Errorf("a key that has come with it: %q", code)
+			}
+			time.Sleep(v.config.MinRefresh)
+			if code := codeOf(v, forever(t, next)); code != "" {
+				t.Errorf("by the next attempt: %q", code)
+			}
+			time.Sleep(v.config.MinRefresh)
+			if code := codeOf(v, forever(t, identitytest.Ed(t, "3"))); code != protocol.CodeUnauthorized {
+				t.Errorf("a key that the issuer does not have: %q", code)
+			}
+		})
+	})
+}
+
 func TestSilentIssuerIsGivenUp(t *testing.T) {
 	rs := identitytest.RSA(t, "1")
 	synctest.Test(t, func(t *testing.T) {

@@ -179,34 +179,44 @@ func (r *remote) usable() bool {
 // fetched has the keys fetched and waits for that. The refusal says that they could not
 // be, or not now: many tokens with keys that nobody knows cost the issuer one request
 // each MinRefresh. Those beyond maxWaiting do not wait: while an issuer is silent, tokens that name
-// keys nobody knows are not to take the places of those whose keys are known.
-func (r *remote) fetched(ctx context.Context) *RefusedError {
-	r.mu.Lock()
-	done, running := r.done, r.running
-	wait := r.config.MinRefresh - time.Since(r.attempted)
-	r.mu.Unlock()
-	switch {
-	case running: // it may come with this one
-	case wait > 0:
-		return unavailable(wait)
-	default:
-		r.wake()
+// keys nobody knows are not to take the places of those whose keys are known. Without a refusal, certain
+// says that the attempt began after the question: a key that did not come with it is not there.
+func (r *remote) fetched(ctx context.Context) (certain bool, refusal *RefusedError) {
+	done, certain, wait := r.want()
+	if wait > 0 {
+		return false, unavailable(wait)
 	}
 	defer r.waiting.Add(-1)
 	if r.waiting.Add(1) > maxWaiting {
-		return unavailable(0)
+		return false, unavailable(0)
 	}
 	select {
 	case <-done:
 	case <-ctx.Done():
-		return unavailable(0)
+		return false, unavailable(0)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, none := r.keys.KeyReadAll(ctx); r.failures > 0 || none != nil {
-		return unavailable(r.config.MinRefresh)
+		return false, unavailable(r.config.MinRefresh)
 	}
-	return nil
+	return certain, nil
+}
+
+// want asks for an attempt, unless one is under way or it is too early: then wait says for how long. done is
+// closed when the attempt ends; fresh says that it has yet to begin.
+func (r *remote) want() (done <-chan struct{}, fresh bool, wait time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	wait = r.config.MinRefresh - time.Since(r.attempted)
+	switch {
+	case r.running: // the key may come with this one
+		wait = 0
+	case wait <= 0:
+		r.wake() // under the lock: an attempt that begins meanwhile is the one that is asked for, and no other follows
+		fresh = true
+	}
+	return r.done, fresh, wait
 }
 
 // from has the keys fetched anew, from a URL that may be another.

@@ -104,10 +104,14 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	if i == nil || !errors.Is(err, errNoKey) {
 		return id, public(err)
 	}
-	if refusal := i.fetched(ctx); refusal != nil {
+	certain, refusal := i.fetched(ctx)
+	if refusal != nil {
 		return Identity{}, refusal
 	}
 	id, _, err = v.check(token)
+	if errors.Is(err, errNoKey) && !certain { // it may have come to the issuer since
+		return Identity{}, unavailable(v.config.MinRefresh)
+	}
 	return id, public(err)
 }
 
@@ -173,10 +177,11 @@ func (v *Verifier) check(token string) (Identity, *issuer, error) {
 	return id, nil, nil
 }
 
-// fetched returns nil when the issuer's keys have been fetched anew, or cannot be.
-func (i *issuer) fetched(ctx context.Context) *RefusedError {
+// fetched returns no refusal when the issuer's keys have been fetched anew, or cannot be. certain is whether
+// a key that is not there now was not there when it was asked for.
+func (i *issuer) fetched(ctx context.Context) (certain bool, refusal *RefusedError) {
 	if i.remote == nil {
-		return nil
+		return true, nil
 	}
 	return i.remote.fetched(ctx)
 }
