@@ -36,11 +36,17 @@ func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
 // refreshing runs a verifier in a bubble.
 func refreshing(t *testing.T, answer network, test func(v *Verifier)) {
 	t.Helper()
+	refreshingFrom(t, answer, test)
+}
+
+// refreshingFrom is refreshing with an issuer that does more than answer.
+func refreshingFrom(t *testing.T, issuer http.RoundTripper, test func(v *Verifier)) {
+	t.Helper()
 	v, err := New(Config{Issuers: []Issuer{{Name: identitytest.Issuer, Audiences: []string{identitytest.Audience}, KeyURL: "https://keys.example.org"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	v.issuers[identitytest.Issuer].remote.client.Transport = bounded{answer}
+	v.issuers[identitytest.Issuer].remote.client.Transport = bounded{issuer}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -201,6 +207,45 @@ func TestSilentIssuerIsGivenUp(t *testing.T) {
 			}
 		})
 	})
+}
+
+// dripping is an issuer that begins to answer, and says no more.
+type dripping struct{}
+
+func (dripping) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := io.MultiReader(strings.NewReader(`{"keys":[`), silence{r.Context()})
+	return &http.Response{StatusCode: http.StatusOK, Request: r, Body: io.NopCloser(body), Header: http.Header{}}, nil
+}
+
+// silence lasts until its context ends.
+type silence struct{ context.Context }
+
+func (s silence) Read([]byte) (int, error) {
+	<-s.Done()
+	return 0, s.Err()
+}
+
+// An issuer that says nothing, or drips, costs a fetch its time and nobody else anything.
+func TestSilentIssuerHoldsNobodyUp(t *testing.T) {
+	rs := identitytest.RSA(t, "1")
+	for name, issuer := range map[string]http.RoundTripper{
+		"silent":   network(func(r *http.Request) ([]byte, error) { <-r.Context().Done(); return nil, r.Context().Err() }),
+		"dripping": dripping{},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			refreshingFrom(t, issuer, func(v *Verifier) {
+				token, before := forever(t, rs), time.Now()
+				if _, err := v.Check(token); err == nil || time.Since(before) > 0 {
+					t.Errorf("%s: %v after %s", name, err, time.Since(before))
+				}
+				limit, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+				defer cancel()
+				if _, err := v.Verify(limit, token); err == nil || time.Since(before) != 50*time.Millisecond {
+					t.Errorf("%s: %v after %s", name, err, time.Since(before))
+				}
+			})
+		})
+	}
 }
 
 // Whenever another URL comes, it is fetched by the attempt that begins or by the next.

@@ -2,7 +2,6 @@ package identity_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -78,9 +77,7 @@ func TestUnreachableKeysNeverMeanOpen(t *testing.T) {
 			time.Sleep(2 * time.Millisecond)
 		}
 	}
-	if !log.has("level=ERROR msg=\"issuer's keys not fetched\"") {
-		t.Errorf("nothing is said: %s", log)
-	}
+	eventually(t, "it is said", func() bool { return log.has("level=ERROR msg=\"issuer's keys not fetched\"") })
 	for name, set := range map[string]string{
 		"a page": "<html>", "nothing": " ", "a list": "[]", "no keys": `{"keys":[]}`, "another shape": `{"keys":7}`,
 		"a secret": string(identitytest.Set(t, identitytest.Secret("1"))),
@@ -212,8 +209,11 @@ func TestRedirectsLeadOnlyWhereTheConfigurationCould(t *testing.T) {
 	for to, want := range map[string]string{
 		keys.URL: "alice", "http://keys.example.org/": "unavailable", "file:///etc/passwd": "unavailable", "/again": "unavailable",
 	} {
-		var asked atomic.Int64
+		var attempts, asked atomic.Int64
 		redirecting := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/again" {
+				attempts.Add(1) // before its request is counted
+			}
 			asked.Add(1)
 			http.Redirect(w, r, to, http.StatusFound)
 		}))
@@ -226,38 +226,10 @@ func TestRedirectsLeadOnlyWhereTheConfigurationCould(t *testing.T) {
 			if got := outcome(t, v, good); got != want {
 				t.Errorf("to %s: %s", to, got)
 			}
-			if n := asked.Load(); to == "/again" && n > 3*(3+1) {
-				t.Errorf("it was asked %d times", n)
+			if n := asked.Load(); n > (3+1)*attempts.Load() {
+				t.Errorf("to %s: it was asked %d times in %d attempts", to, n, attempts.Load())
 			}
 		}
 		redirecting.Close()
-	}
-}
-
-// A server that accepts and says nothing, or drips, costs a fetch its time and nobody else anything.
-func TestSilentIssuerHoldsNobodyUp(t *testing.T) {
-	hang := make(chan struct{})
-	silent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = w.Write([]byte(`{"keys":[`))
-		_ = http.NewResponseController(w).Flush()
-		select {
-		case <-hang:
-		case <-r.Context().Done():
-		}
-	}))
-	defer silent.Close()
-	defer close(hang)
-	v := verifierOf(t, withURL(silent.URL))
-	running(t, v)
-	rs := identitytest.RSA(t, "1")
-	token := rs.Token(t, identitytest.Claims("alice"))
-	before := time.Now()
-	if _, err := v.Check(token); err == nil || time.Since(before) > time.Second {
-		t.Errorf("%v after %s", err, time.Since(before))
-	}
-	limit, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := v.Verify(limit, token); err == nil || time.Since(before) > 5*time.Second {
-		t.Errorf("%v after %s", err, time.Since(before))
 	}
 }
