@@ -164,21 +164,23 @@ func TestFault08PagesOfOtherSitesMayNotConnect(t *testing.T) {
 // The seed has no limit at all: it reads 10 MB, accepts for ever, waits for ever
 // for a handshake, and never finds out that a peer is dead.
 func TestFault09EverythingHasALimit(t *testing.T) {
-	s := start(t, Config{MaxConnections: 2, HandshakeTimeout: 200 * time.Millisecond},
-		actors.Config{PingInterval: 250 * time.Millisecond, CloseTimeout: 100 * time.Millisecond})
-
-	halfOpen := s.tcp()
-	halfOpen.put([]byte("GET /ws/1 HTTP/1.1\r\n"))
+	impatient := start(t, Config{HandshakeTimeout: 200 * time.Millisecond}, actors.Config{})
+	halfOpen := impatient.tcp()
+	_, _ = halfOpen.Write([]byte("GET /ws/1 HTTP/1.1\r\n")) // TLS may be cut before
 	halfOpen.ended()
 
-	large := s.raw("1")
-	dead := s.raw("2")
-	_, answer, err := s.dial("3", nil)
+	full := start(t, Config{MaxConnections: 2}, actors.Config{})
+	large := full.raw("1")
+	full.raw("2")
+	_, answer, err := full.dial("3", nil)
 	if err == nil || answer.status != http.StatusServiceUnavailable {
 		t.Errorf("one connection too many: %v, %v", answer, err)
 	}
 	large.put(frameHead(true, opText, 10<<20))
 	large.closed(protocol.CloseTooBig)
+
+	pinging := start(t, Config{}, actors.Config{PingInterval: 250 * time.Millisecond, CloseTimeout: 100 * time.Millisecond})
+	dead := pinging.raw("2")
 	dead.closed(protocol.CloseHeartbeatTimeout)
 	dead.ended()
 }

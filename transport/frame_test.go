@@ -67,7 +67,7 @@ var violations = []struct {
 }
 
 func TestViolationClosesWithItsCode(t *testing.T) {
-	s := start(t, Config{}, actors.Config{CloseTimeout: time.Second})
+	s := start(t, Config{}, actors.Config{})
 	for _, v := range violations {
 		t.Run(v.name, func(t *testing.T) {
 			p := s.raw("1")

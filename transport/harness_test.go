@@ -61,6 +61,9 @@ func startWith(tb testing.TB, transport Config, system actors.Config, drain time
 	if system.Store == nil {
 		system.Store = memory.New(memory.Config{})
 	}
+	for _, limit := range []*time.Duration{&transport.HandshakeTimeout, &system.HandshakeTimeout, &system.CloseTimeout} {
+		setDefault(limit, patience) // where it is not what is tested, nobody comes too late
+	}
 	s.store = system.Store
 	var err error
 	s.system, err = actors.New(system)
@@ -279,9 +282,10 @@ func (s *service) tcp() *rawPeer {
 	nc, err := new(net.Dialer).DialContext(s.t.Context(), "tcp", s.address)
 	must(s.t, err)
 	s.t.Cleanup(func() { _ = nc.Close() })
-	must(s.t, nc.SetDeadline(time.Now().Add(patience)))
 	nc = over(nc)
-	return &rawPeer{s.t, nc, bufio.NewReader(nc)}
+	p := &rawPeer{s.t, nc, bufio.NewReader(nc)}
+	p.waits()
+	return p
 }
 
 // handshake is what a client says first.
@@ -339,8 +343,15 @@ func opcodeOf(codec protocol.Codec) byte {
 	return (&socket{codec: codec}).dataOpcode()
 }
 
+// waits has the connection fail if what it does next takes longer than patience.
+func (p *rawPeer) waits() {
+	p.t.Helper()
+	must(p.t, p.SetDeadline(time.Now().Add(patience)))
+}
+
 func (p *rawPeer) upgraded() {
 	p.t.Helper()
+	p.waits()
 	response, err := http.ReadResponse(p.in, nil)
 	must(p.t, err)
 	_ = response.Body.Close()
@@ -351,16 +362,23 @@ func (p *rawPeer) upgraded() {
 
 func (p *rawPeer) put(b []byte) {
 	p.t.Helper()
+	p.waits()
 	_, err := p.Write(b)
 	must(p.t, err)
 }
 
-// reads takes one frame of the server.
+// reads takes one frame of the server, but for its pings: the first comes two seconds after the service has begun, and
+// others at any time. They are not answered.
 func (p *rawPeer) reads() (opcode byte, payload []byte) {
 	p.t.Helper()
-	opcode, payload, err := readFrame(p.in)
-	must(p.t, err)
-	return opcode, payload
+	p.waits()
+	for {
+		opcode, payload, err := readFrame(p.in)
+		must(p.t, err)
+		if opcode != opPing {
+			return opcode, payload
+		}
+	}
 }
 
 // closed reads up to the server's close frame and returns its reason.
@@ -381,6 +399,7 @@ func (p *rawPeer) closed(code protocol.CloseCode) (reason string) {
 // ended reads until the server ends the connection, which it must do soon.
 func (p *rawPeer) ended() {
 	p.t.Helper()
+	p.waits()
 	_, err := io.Copy(io.Discard, p.in)
 	if errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
 		p.t.Fatal("the server keeps the connection")

@@ -132,7 +132,7 @@ func TestWelcomeSaysWhatHolds(t *testing.T) {
 }
 
 func TestFirstMessageMustBeConnect(t *testing.T) {
-	s := start(t, Config{}, actors.Config{CloseTimeout: time.Second})
+	s := start(t, Config{}, actors.Config{})
 	for _, codec := range codecs {
 		t.Run(codec.String(), func(t *testing.T) {
 			for _, m := range []protocol.Message{
@@ -172,7 +172,7 @@ func TestConnectThatDoesNotComeEndsTheSession(t *testing.T) {
 }
 
 func TestEachCodecHasItsKindOfFrame(t *testing.T) {
-	s := start(t, Config{}, actors.Config{CloseTimeout: time.Second})
+	s := start(t, Config{}, actors.Config{})
 	for codec, opcode := range map[protocol.Codec]byte{protocol.JSON: opBinary, protocol.Proto: opText} {
 		p, _ := s.join("1", codec, new(protocol.Connect))
 		p.put(clientFrame(opcode, "{}"))
