@@ -30,7 +30,7 @@ func besieged(t *testing.T, s *service, attack func()) {
 	t.Helper()
 	goroutines, memory := connectionGoroutines(), heap()
 	stop, counted := make(chan struct{}), make(chan error, 1)
-	one, two := s.connect("one"), s.connect("two")
+	one, two := s.arrives("one"), s.arrives("two")
 	go func() { counted <- exchange(one, two, stop) }()
 	attack()
 	close(stop)
@@ -41,8 +41,20 @@ func besieged(t *testing.T, s *service, attack func()) {
 	eventually(t, "the memory comes back", func() bool { return heap() < memory+16<<20 })
 }
 
+// arrives is connect where HandshakeTimeout may be so short that a busy machine needs longer: then it comes again.
+func (s *service) arrives(user string) (p *peer) {
+	s.t.Helper()
+	eventually(s.t, user+" is connected", func() bool {
+		var err error
+		p, _, err = s.dial(user, nil)
+		return err == nil
+	})
+	s.t.Cleanup(func() { _ = p.ws.Close() })
+	return p
+}
+
 // exchange sends a message there and one back until it is told to stop. Each
-// round must end within two seconds: what is done to others must not be felt.
+// round must end soon: what is done to others must not be felt.
 func exchange(one, two *peer, stop chan struct{}) error {
 	for i := 0; ; i++ {
 		began := time.Now()
@@ -56,7 +68,7 @@ func exchange(one, two *peer, stop chan struct{}) error {
 				return fmt.Errorf("the pair got %+v, %w", f, err)
 			}
 		}
-		if took := time.Since(began); took > 2*time.Second {
+		if took := time.Since(began); took > patience/4 {
 			return fmt.Errorf("the pair waited %s", took)
 		}
 		select {
@@ -77,7 +89,7 @@ func heap() uint64 {
 }
 
 func TestHalfOpenHandshakesAreCut(t *testing.T) {
-	s := start(t, Config{HandshakeTimeout: 2 * time.Second}, actors.Config{}) // the others have to be in time too
+	s := start(t, Config{HandshakeTimeout: 2 * time.Second}, actors.Config{})
 	besieged(t, s, func() {
 		var peers []*rawPeer
 		for i := range 300 {
@@ -92,10 +104,10 @@ func TestHalfOpenHandshakesAreCut(t *testing.T) {
 }
 
 func TestSlowHeadersAreCut(t *testing.T) {
-	s := start(t, Config{HandshakeTimeout: 2 * time.Second}, actors.Config{}) // the others have to be in time too
+	s := start(t, Config{HandshakeTimeout: 2 * time.Second}, actors.Config{})
 	besieged(t, s, func() {
 		p := s.tcp()
-		p.put([]byte("GET /ws/1 HTTP/1.1\r\nHost: callboard\r\n"))
+		_, _ = p.Write([]byte("GET /ws/1 HTTP/1.1\r\nHost: callboard\r\n")) // TLS may be cut before
 		each := time.NewTicker(10 * time.Millisecond)
 		defer each.Stop()
 		began := time.Now()
@@ -112,7 +124,7 @@ func TestSlowHeadersAreCut(t *testing.T) {
 
 // Who says nothing is cut for who comes, the oldest first, and keeps nobody out.
 func TestConnectionsThatSayNothingAreBoundedAndGiveWay(t *testing.T) {
-	s := start(t, Config{MaxPending: 20, HandshakeTimeout: 10 * time.Second}, actors.Config{})
+	s := start(t, Config{MaxPending: 20, HandshakeTimeout: 2 * patience}, actors.Config{})
 	besieged(t, s, func() {
 		var silent []*rawPeer
 		for n := range 70 {
@@ -126,12 +138,12 @@ func TestConnectionsThatSayNothingAreBoundedAndGiveWay(t *testing.T) {
 			p.ended()
 		}
 		eventually(t, "the last ones are there", func() bool { return s.server.pending.number() == 20 })
-		if n := s.system.Metrics().Limits[actors.LimitPending]; n != 50 {
-			t.Errorf("%d are counted, and 50 were cut", n)
+		must(t, s.connect("1").ws.Close()) // for whom one more goes; by now the others have been counted
+		if n := s.system.Metrics().Limits[actors.LimitPending]; n != 51 {
+			t.Errorf("%d are counted, and 51 were cut", n)
 		}
-		must(t, s.connect("1").ws.Close())
 		must(t, s.server.Reload(Live{MaxConnections: 100, MaxPending: 2}))
-		s.tcp() // one more, for which one goes; the others go with their time
+		silent = append(silent, s.tcp()) // one more, for which one goes
 		must(t, s.connect("2").ws.Close())
 		for _, p := range silent {
 			_ = p.Close()
@@ -171,7 +183,7 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 }
 
 func TestEveryViolationAtOnce(t *testing.T) {
-	s := start(t, Config{}, actors.Config{CloseTimeout: time.Second})
+	s := start(t, Config{}, actors.Config{})
 	besieged(t, s, func() {
 		var all sync.WaitGroup
 		for i := range 10 {
@@ -191,7 +203,7 @@ func TestEveryViolationAtOnce(t *testing.T) {
 
 // Fragments without an end, empty ones for ever or small ones up to the limit.
 func TestEndlessContinuationIsBounded(t *testing.T) {
-	s := start(t, Config{}, actors.Config{CloseTimeout: time.Second})
+	s := start(t, Config{}, actors.Config{})
 	besieged(t, s, func() {
 		empty := s.raw("1")
 		empty.put(fragment(false, opText, ""))
@@ -221,7 +233,7 @@ func TestEndlessContinuationIsBounded(t *testing.T) {
 }
 
 func TestLargeFramesAreNeverTaken(t *testing.T) {
-	s := start(t, Config{}, actors.Config{CloseTimeout: time.Second})
+	s := start(t, Config{}, actors.Config{})
 	besieged(t, s, func() {
 		var all sync.WaitGroup
 		for i := range 20 {
@@ -243,7 +255,7 @@ func TestLargeFramesAreNeverTaken(t *testing.T) {
 
 // Each ping is answered; who does not read the answers is held back or closed.
 func TestControlFloodIsHeldBack(t *testing.T) {
-	s := start(t, Config{WriteTimeout: time.Second}, actors.Config{CloseTimeout: 500 * time.Millisecond})
+	s := start(t, Config{WriteTimeout: 2 * patience}, actors.Config{CloseTimeout: 500 * time.Millisecond})
 	besieged(t, s, func() {
 		const pings = 100_000
 		reads, deaf := s.raw("1"), s.raw("2")
@@ -263,7 +275,9 @@ func TestControlFloodIsHeldBack(t *testing.T) {
 		}
 		must(t, reads.Close())
 
-		for range 10_000 { // 200 MB, if nothing stopped it
+		defer func() { _ = tcpOf(deaf.Conn).Close() }() // TLS would wait to say farewell
+		for range 10_000 {                              // 200 MB, if nothing stopped it
+			must(t, deaf.SetWriteDeadline(time.Now().Add(patience/10)))
 			if _, err := deaf.Write(flood); err != nil {
 				return
 			}
@@ -291,7 +305,6 @@ func (s *service) stalled(user string) *rawPeer {
 	nc, err := dialer.DialContext(s.t.Context(), "tcp", s.address)
 	must(s.t, err)
 	s.t.Cleanup(func() { _ = nc.Close() })
-	must(s.t, nc.SetDeadline(time.Now().Add(patience)))
 	nc = over(nc)
 	p := &rawPeer{s.t, nc, bufio.NewReader(nc)}
 	p.put([]byte(handshake(user)))
@@ -317,7 +330,7 @@ func TestStalledReadersAreClosedAndDelayNobody(t *testing.T) {
 		}
 		began := time.Now()
 		eventually(t, "all stalled readers are closed", func() bool { return s.sessions() == 2 })
-		if took := time.Since(began); took > 3*timeout {
+		if took := time.Since(began); took > patience/2 {
 			t.Errorf("they were closed after %s", took)
 		}
 		for i := range readers {
@@ -357,7 +370,7 @@ func TestStalledReaderIsClosedInTime(t *testing.T) {
 			must(t, err)
 		}
 		eventually(t, "it is closed", func() bool { return s.sessions() == 2 })
-		if took := time.Since(began); took < timeout/3 || took > 4*timeout {
+		if took := time.Since(began); took < timeout/3 || took > patience/2 {
 			t.Errorf("it was closed after %s", took)
 		}
 	})
