@@ -84,6 +84,7 @@ func TestNobodyConnectsAsSystem(t *testing.T) {
 func TestBlockedUserIsRefusedAtTheUpgrade(t *testing.T) {
 	s := start(t, Config{}, actors.Config{})
 	bob := s.connect("bob")
+	eventually(t, "bob's handshake is counted", func() bool { return s.server.Metrics().Upgraded == 1 })
 	_, err := s.system.Block(t.Context(), actors.Block{User: "bob", Reason: "for operators' eyes"})
 	must(t, err)
 	bob.closed(protocol.CloseBlocked)
@@ -102,9 +103,8 @@ func TestBlockedUserIsRefusedAtTheUpgrade(t *testing.T) {
 			t.Errorf("%q: %d %s", subprotocol, status, answer)
 		}
 	}
-	eventually(t, "bob's handshake is counted", func() bool { return s.server.Metrics().Upgraded == 1 }) // he may be closed before it is
-	if m := s.server.Metrics(); m.Refused[protocol.CodeBlocked] != 3 {
-		t.Errorf("%d blocked are counted", m.Refused[protocol.CodeBlocked])
+	if m := s.server.Metrics(); m.Upgraded != 1 || m.Refused[protocol.CodeBlocked] != 3 {
+		t.Errorf("%d upgraded and %d blocked are counted", m.Upgraded, m.Refused[protocol.CodeBlocked])
 	}
 	if m := s.server.Metrics(); m.BytesOut < 100 {
 		t.Errorf("%d bytes are counted, fewer than the answer to a handshake has", m.BytesOut)
