@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"sync"
 	"testing"
@@ -52,7 +53,7 @@ func TestReloadDisturbsNoHandshake(t *testing.T) {
 
 // The time to drain is the one that was given last.
 func TestReloadedDrainIsTheOneAtTheEnd(t *testing.T) {
-	s := start(t, Config{}, actors.Config{}) // whose drain is 5 s
+	s := startWith(t, Config{}, actors.Config{}, 2*patience, new(net.ListenConfig))
 	for i := range 20 {
 		s.connect(fmt.Sprint(i))
 	}
@@ -60,7 +61,7 @@ func TestReloadedDrainIsTheOneAtTheEnd(t *testing.T) {
 	began := time.Now()
 	s.stop()
 	must(t, <-s.served)
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > patience {
 		t.Errorf("it took %s", took)
 	}
 }

@@ -26,7 +26,7 @@ func TestNpmClientAgrees(t *testing.T) {
 		missing("CALLBOARD_WS_MODULE is %q and not the folder of the npm package ws: run .ci/run tools test", module)
 	}
 	s := start(t, Config{}, actors.Config{})
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience) // for a whole program with all that it does
 	defer cancel()
 	client := exec.CommandContext(ctx, node, "testdata/ws.cjs", scheme("ws")+"://"+s.address)
 	client.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+authorityFile(t))
