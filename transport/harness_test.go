@@ -112,13 +112,17 @@ func (s *service) deserted(before int) {
 // connectionGoroutines counts the goroutines that are not the actors' workers,
 // of which a busy time leaves some waiting for the next one.
 func connectionGoroutines() (n int) {
-	stacks := make([]byte, 4<<20)
-	for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
+	for stack := range strings.SplitSeq(allStacks(), "\n\n") {
 		if !strings.Contains(stack, "mailbox.(*Workers).work(") {
 			n++
 		}
 	}
 	return n
+}
+
+func allStacks() string {
+	stacks := make([]byte, 4<<20)
+	return string(stacks[:runtime.Stack(stacks, true)])
 }
 
 // forget empties users' inboxes, which a test has filled.

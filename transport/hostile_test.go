@@ -28,6 +28,7 @@ import (
 // and then sees that all is as it was before.
 func besieged(t *testing.T, s *service, attack func()) {
 	t.Helper()
+	eventually(t, "the goroutine that accepts is there", func() bool { return strings.Contains(allStacks(), "transport.door.Accept(") })
 	goroutines, memory := connectionGoroutines(), heap()
 	stop, counted := make(chan struct{}), make(chan error, 1)
 	one, two := s.arrives("one"), s.arrives("two")
