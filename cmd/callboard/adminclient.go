@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -193,7 +195,7 @@ func (o *callerOptions) explained(err error) error {
 		err = fmt.Errorf("nobody listens at %s: start the service there with 'callboard serve', or give another address with --admin", o.url)
 	case failed.Code() == connect.CodeDeadlineExceeded, errors.Is(err, context.DeadlineExceeded):
 		status, err = exitUnavailable, fmt.Errorf("no answer from %s in time: try again, and look at the service's log", o.url)
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+	case cutOff(err):
 		status, err = exitUnavailable, fmt.Errorf("%s went away before its answer was complete: look whether the service still runs, and try again", o.url)
 	case failed.Code() == connect.CodeCanceled:
 		err = errors.New("interrupted before there was an answer")
@@ -205,6 +207,13 @@ func (o *callerOptions) explained(err error) error {
 		err = fmt.Errorf("%s answers %s; is this the admin API of a callboard? --admin gives another address", o.url, said)
 	}
 	return exits(status, err)
+}
+
+// cutOff is whether the connection ended in the middle of a call. How the end of a process shows depends on what either
+// side had written and read by then.
+func cutOff(err error) bool {
+	ends := []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed}
+	return slices.ContainsFunc(ends, func(end error) bool { return errors.Is(err, end) })
 }
 
 // refusedError is a refusal of the service, with its code.

@@ -119,7 +119,7 @@ func (f *following[Response]) ended(ctx, alive context.Context, err error) error
 	case err == nil:
 		return exits(exitUnavailable, errors.New("the service broke off: run this again"))
 	}
-	if failed, ok := errors.AsType[*connect.Error](err); ok && len(failed.Details()) == 0 && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)) {
+	if failed, ok := errors.AsType[*connect.Error](err); ok && len(failed.Details()) == 0 && cutOff(err) {
 		return exits(exitUnavailable, fmt.Errorf("the connection to %s broke: see whether the service is there with 'callboard stats', and run this again", f.o.url))
 	}
 	return f.o.explained(err)

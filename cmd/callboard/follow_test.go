@@ -1,8 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -72,5 +77,50 @@ func TestWatchSaysWhatIsMissingWhereItIs(t *testing.T) {
 	out, err = follow(t, service, "-o", "json")
 	if lines = strings.Split(out, "\n"); err != nil || len(lines) != 6 || lines[1] != `{"missed":{"count":"7"}}` {
 		t.Errorf("%q, %v", lines, err)
+	}
+}
+
+// How a connection ends depends on what the service had read of it when it died: what is said does not.
+func TestServiceThatDiesInACallHasGoneAway(t *testing.T) {
+	t.Setenv(config.TokenVariable, "secret")
+	for name, end := range map[string]func(conn net.Conn, spoken string) error{
+		"closed": func(net.Conn, string) error { return nil },
+		"reset":  func(conn net.Conn, _ string) error { return conn.(*net.TCPConn).SetLinger(0) },
+		"within the answer": func(conn net.Conn, spoken string) error {
+			_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: "+spoken+"\r\nContent-Length: 100\r\n\r\nhalf")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = listener.Close() })
+			go func() { // ends with the listener
+				for {
+					conn, err := listener.Accept()
+					if err != nil {
+						return
+					}
+					request, err := http.ReadRequest(bufio.NewReader(conn))
+					if err == nil {
+						err = end(conn, request.Header.Get("Content-Type"))
+					}
+					if err = errors.Join(err, conn.Close()); err != nil {
+						t.Errorf("the service: %v", err)
+					}
+				}
+			}()
+			for command, words := range map[string]string{"stats": "went away before its answer was complete", "watch": "broke"} {
+				cmd := newCommand()
+				cmd.SetArgs([]string{command, "--admin", "http://" + listener.Addr().String()})
+				cmd.SetOut(io.Discard)
+				cmd.SetErr(io.Discard)
+				if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), words) || statusOf(err) != exitUnavailable {
+					t.Errorf("%s says %v", command, err)
+				}
+			}
+		})
 	}
 }
