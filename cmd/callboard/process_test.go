@@ -152,11 +152,17 @@ func (o *output) String() string {
 // has waits until the output matches, and returns the first group.
 func (o *output) has(t *testing.T, pattern string) string {
 	t.Helper()
+	return o.hasBehind(t, 0, pattern)
+}
+
+// hasBehind is has for what comes behind the first so many bytes.
+func (o *output) hasBehind(t *testing.T, seen int, pattern string) string {
+	t.Helper()
 	expression := regexp.MustCompile(pattern)
 	limit := time.After(patience)
 	for {
 		o.mu.Lock()
-		match, grown := expression.FindStringSubmatch(o.written.String()), o.grown
+		match, grown := expression.FindStringSubmatch(o.written.String()[seen:]), o.grown
 		o.mu.Unlock()
 		if match != nil {
 			return match[len(match)-1]
