@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -71,9 +72,28 @@ func scrape(t *testing.T, caller []string) families {
 	}
 }
 
+// scrapeUntil reads them until they are as they are to be, or it has been patient: a count may be published a moment after
+// what is counted was seen.
+func scrapeUntil(t *testing.T, caller []string, are func(f families) bool) families {
+	t.Helper()
+	for limit := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) { // another process: nothing tells
+		if f := scrape(t, caller); are(f) || time.Now().After(limit) {
+			return f
+		}
+	}
+}
+
 // value is that of the metric with the labels, given as name, value, name, value.
 func (f families) value(t *testing.T, name string, labels ...string) float64 {
 	t.Helper()
+	value, found := f.find(name, labels...)
+	if !found {
+		t.Errorf("there is no %s%q", name, labels)
+	}
+	return value
+}
+
+func (f families) find(name string, labels ...string) (value float64, found bool) {
 	for _, m := range f[name].GetMetric() {
 		if len(m.Label)*2 != len(labels) {
 			continue
@@ -83,11 +103,10 @@ func (f families) value(t *testing.T, name string, labels ...string) float64 {
 			same = same && l.GetName() == labels[2*i] && l.GetValue() == labels[2*i+1]
 		}
 		if same {
-			return m.GetGauge().GetValue() + m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			return m.GetGauge().GetValue() + m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount()), true
 		}
 	}
-	t.Errorf("there is no %s%q", name, labels)
-	return 0
+	return 0, false
 }
 
 func TestMetricsSayWhatHappened(t *testing.T) {
@@ -111,9 +130,7 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 	}
 	start(t, nil, append([]string{"session", "close", "99"}, caller...)...).ends(3)
 
-	f := scrape(t, caller)
-
-	for _, want := range []struct {
+	wants := []struct {
 		name   string
 		labels []string
 		value  float64
@@ -131,7 +148,16 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 		{"callboard_ready", nil, 1},
 		{"callboard_draining", nil, 0},
 		{"callboard_commit_failures_total", nil, 0},
-	} {
+	}
+	f := scrapeUntil(t, caller, func(f families) bool {
+		for _, want := range wants {
+			if got, _ := f.find(want.name, want.labels...); got != want.value {
+				return false
+			}
+		}
+		return true
+	})
+	for _, want := range wants {
 		if got := f.value(t, want.name, want.labels...); got != want.value {
 			t.Errorf("%s%q is %g, want %g", want.name, want.labels, got, want.value)
 		}
@@ -242,11 +268,13 @@ func TestMetricsCanBeLeftOpen(t *testing.T) {
 
 const deploy = "../../deploy/"
 
+// hasCalls is whether they have calls of operators: those of the scrapes before.
+func hasCalls(f families) bool { return len(f["callboard_admin_calls_total"].GetMetric()) > 0 }
+
 // What operators are given reads metrics that exist, by labels that they have.
 func TestRulesAndDashboardUseWhatThereIs(t *testing.T) {
 	_, _, caller := serveWithAdmin(t)
-	scrape(t, caller)
-	f := scrape(t, caller) // the second one has the call of the first
+	f := scrapeUntil(t, caller, hasCalls)
 	exprs := map[string]string{}
 	for alert, expr := range readRules(t) {
 		exprs["alert "+alert] = expr
@@ -408,8 +436,7 @@ func (f families) faults(expr string, used map[string]bool) (found []string) {
 // of labels.
 func TestEveryMetricIsDocumented(t *testing.T) {
 	_, _, caller := serveWithAdmin(t)
-	scrape(t, caller)
-	f := scrape(t, caller)
+	f := scrapeUntil(t, caller, hasCalls)
 	text, err := os.ReadFile(deploy + "README.md")
 	if err != nil {
 		t.Fatal(err)
