@@ -131,21 +131,22 @@ type turn struct {
 	processor float64 // of the service for a message, in microseconds; 0: not known
 }
 
-// turn has somebody look for a while.
+// turn has somebody look for a while. A look that has begun by the end is finished before the next turn, and its calls
+// count: a service that takes its time is not spared.
 func (l *looker) turn(ctx context.Context, look *Look) (turn, error) {
 	name := "nobody looks"
 	if look != nil {
 		name = look.Name
 	}
-	limit, cancel := context.WithCancel(ctx)
+	over := make(chan struct{})
 	var looking sync.WaitGroup
 	from := l.mark()
 	if look != nil {
-		looking.Go(func() { l.look(limit, look) })
+		looking.Go(func() { l.look(ctx, over, look) })
 	}
 	err := l.pass(ctx, name, l.config.Duration)
 	to := l.mark()
-	cancel()
+	close(over)
 	looking.Wait()
 	if err := errors.Join(err, l.fails); err != nil {
 		return turn{}, err
@@ -155,8 +156,8 @@ func (l *looker) turn(ctx context.Context, look *Look) (turn, error) {
 	}, nil
 }
 
-// look looks again and again until the context is done.
-func (l *looker) look(ctx context.Context, look *Look) {
+// look looks again and again until it is over or the context is done.
+func (l *looker) look(ctx context.Context, over <-chan struct{}, look *Look) {
 	ticker := time.NewTicker(l.config.Every)
 	defer ticker.Stop()
 	users := slices.Concat(l.users, l.idle.users)
@@ -166,7 +167,14 @@ func (l *looker) look(ctx context.Context, look *Look) {
 			return
 		}
 		select {
+		case <-over: // whatever the ticker says: looks may be slower than it
+			return
+		default:
+		}
+		select {
 		case <-ticker.C:
+		case <-over:
+			return
 		case <-ctx.Done():
 			return
 		}
