@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestWatchShowsWhoComesAndGoes(t *testing.T) {
@@ -59,8 +60,23 @@ func TestWatchPrintsAnObjectALine(t *testing.T) {
 // watching waits until a watch of sessions is under way.
 func watching(t *testing.T, watch *process, url string) {
 	t.Helper()
-	for !strings.Contains(watch.stdout.String(), "probe") {
-		start(t, nil, "send", "--as", "probe", "--to", "nobody", "--url", url, "are you watching?").ends(0)
+	until(t, watch, "probe", "send", "--as", "probe", "--to", "nobody", "--url", url, "are you watching?")
+}
+
+// tracing waits until a trace of a user is under way, whose inbox stays as it is.
+func tracing(t *testing.T, trace *process, url, user string) {
+	t.Helper()
+	until(t, trace, `"probe"`, "send", "--as", user, "--to", "probe", "--url", url, "are you tracing?")
+}
+
+// until runs a command again and again until a process has printed a word.
+func until(t *testing.T, p *process, word string, command ...string) {
+	t.Helper()
+	for limit := time.Now().Add(patience); !strings.Contains(p.stdout.String(), word); {
+		if time.Now().After(limit) {
+			t.Fatalf("%s was never printed, only %s", word, p.stdout)
+		}
+		start(t, nil, command...).ends(0)
 	}
 }
 
@@ -72,11 +88,12 @@ func TestTraceFollowsAMessage(t *testing.T) {
 	trace.stdout.has(t, `^TIME +FROM +TO +SEQ +HOP +SESSION +DEVICE +BYTES +ID +WHAT\n`)
 	open := start(t, nil, append([]string{"user", "trace", "2", "--contents", "-o", "json"}, caller...)...)
 	service.stderr.has(t, `target="user=\\"2\\" contents=true" result=begun`)
+	tracing(t, open, url, "2") // it is in the log before it begins
 
 	start(t, nil, "send", "--as", "1", "--to", "2", "--url", url, "a secret").ends(0)
 
-	trace.stdout.has(t, `\n\S+ +1 +2 +- +read +2 +- +8 +\S+\n`)
-	trace.stdout.has(t, `\n\S+ +1 +2 +1 +kept +- +- +8 +\S+\n(.*\n)*\S+ +1 +2 +1 +acknowledged +1 +phone +8 +\S+\n$`)
+	trace.stdout.has(t, `\n\S+ +1 +2 +- +read +\d+ +- +8 +\S+\n`)
+	trace.stdout.has(t, `\n\S+ +1 +2 +1 +kept +- +- +8 +\S+\n(.*\n)*\S+ +1 +2 +1 +acknowledged +1 +phone +8 +\S+\n`)
 	open.stdout.has(t, `\{"hop":\{"at_us":"\d+","kind":"numbered",.*"content":"a secret"\}\}\n`)
 	open.stdout.has(t, `"kind":"acknowledged"`)
 	for _, p := range []*process{trace, open} {
