@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -114,19 +115,32 @@ func TestGuessesDoNotKeepTheOperatorOut(t *testing.T) {
 	text, operators := tokensOf()
 	_, _, caller := serveWithAdmin(t, "--config", configured(t, filepath.Join(t.TempDir(), "c.yaml"), text))
 	as := func(secret string) *process { return start(t, nil, "stats", caller[0], caller[1], "--token", secret) }
-	guess := func() {
-		for status := http.StatusUnauthorized; status == http.StatusUnauthorized; {
-			answer, err := http.Get(caller[1] + "/metrics")
-			must(t, err)
-			answer.Body.Close()
-			status = answer.StatusCode
-		}
-	}
 	as("wrong").complains(6, "unauthenticated", "admin-token")
-	guess()
+	var refused atomic.Bool
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(stop); <-stopped })
+	go func() { // a guess more may fail each second, and who is right be let in
+		defer close(stopped)
+		for {
+			answer, err := http.Get(caller[1] + "/metrics")
+			if err != nil {
+				t.Errorf("guessing: %v", err)
+				return
+			}
+			answer.Body.Close()
+			refused.Store(answer.StatusCode != http.StatusUnauthorized)
+			select {
+			case <-stop:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}()
+	for limit := time.Now().Add(patience); !refused.Load() && time.Now().Before(limit); {
+		time.Sleep(5 * time.Millisecond)
+	}
 	call(t, caller, "stats")
-	for limit := time.Now().Add(patience); ; { // a guess more may fail each second, and who is right be let in
-		guess()
+	for limit := time.Now().Add(patience); ; {
 		viewer := as(operators[0].secret)
 		_ = viewer.cmd.Wait() // its status says it
 		if status := viewer.cmd.ProcessState.ExitCode(); status == 5 && strings.Contains(viewer.stderr.String(), "refused: too_many_failures: ") {

@@ -196,7 +196,7 @@ func TestStoppedServiceIsCopied(t *testing.T) {
 func TestHealthIsWhatReadyzSays(t *testing.T) {
 	_, url, caller := serveWithAdmin(t)
 	address := "http" + strings.TrimPrefix(url, "ws")
-	start(t, nil, "health", "--url", address).ends(0)
+	start(t, nil, "health", "--url", address, "--timeout", patience.String()).ends(0)
 	call(t, caller, "drain", "--over", "1ms", "--wait=false")
 	limit := time.Now().Add(patience)
 	for {

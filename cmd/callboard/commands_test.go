@@ -39,7 +39,7 @@ var commandRows = []commandRow{
 	{line: "admin token new --name vera --role viewer"},
 	{line: "token key --data @data"},
 	{line: "token new --user 42 --data @data"},
-	{line: "health --url @http"},
+	{line: "health --url @http --timeout 20s"},
 	{line: "health --url http://127.0.0.1:1", status: 5},
 	{line: "send --as 1 --to carol --url @url hello"},
 	{line: "listen --as carol --url @url", until: `^1: hello\n`},

@@ -202,6 +202,7 @@ func ready(t *testing.T, url string) {
 		if answer.StatusCode == http.StatusOK {
 			return
 		}
+		time.Sleep(5 * time.Millisecond) // another process: nothing tells, and some count how often they are asked
 	}
 }
 
@@ -363,7 +364,7 @@ func TestSendNamesTheLineThatCannotBeSent(t *testing.T) {
 // The service goes and comes back: listen and send say so, and lose nothing.
 func TestListenAndSendSurviveARestart(t *testing.T) {
 	data := t.TempDir()
-	service, url := serve(t, "--data", data)
+	service, url := serve(t, "--data", data, "--listen", freePort(t))
 	listener := start(t, nil, "listen", "--as", "1", "--url", url)
 	listener.stderr.has(t, `listening as 1\n`)
 	input, typing, err := os.Pipe()
@@ -404,7 +405,7 @@ func TestSendDoesNotWaitForeverForAServiceThatWent(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = typing.Close(), input.Close() })
-	sender := start(t, input, "send", "-v", "--as", "1", "--to", "1", "--wait", "3s", "--url", url)
+	sender := start(t, input, "send", "-v", "--as", "1", "--to", "1", "--wait", "5s", "--url", url)
 	if _, err := typing.WriteString("hello\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -415,7 +416,7 @@ func TestSendDoesNotWaitForeverForAServiceThatWent(t *testing.T) {
 		t.Fatal(err)
 	}
 	sender.ends(5)
-	sender.stderr.has(t, `\ncallboard: no confirmation within 3s: .*; 1 of 2 messages were confirmed\n$`)
+	sender.stderr.has(t, `\ncallboard: no confirmation within 5s: .*; 1 of 2 messages were confirmed\n$`)
 }
 
 func TestTermDrainsAndExitsWithZero(t *testing.T) {

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -40,13 +41,19 @@ func walkOf(t *testing.T, chapter string) (walk []pasted) {
 	return walk
 }
 
-// freePort is an address that nobody listens on.
+// freePort is an address that nobody listens on, for who is to listen on it again and again. It is below those that the
+// system gives away by itself, so that no other connection takes it between.
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
+	for range 100 {
+		address := fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(20_000))
+		if listener, err := net.Listen("tcp", address); err == nil {
+			must(t, listener.Close())
+			return address
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 // onOurPorts is the binary as a script that has other ports, for those of README may be taken.

@@ -163,7 +163,7 @@ func TestHealthAsksAServiceWithTLS(t *testing.T) {
 	_, url := serveTLS(t, cert, key, a.trust())
 	address := strings.TrimPrefix(url, "wss://")
 	for _, scheme := range []string{"http://", "https://"} {
-		start(t, nil, "health", "--url", scheme+address).ends(0)
+		start(t, nil, "health", "--url", scheme+address, "--timeout", patience.String()).ends(0)
 	}
 	open := start(t, nil, "serve", "--insecure", "--listen", "0.0.0.0:0", "--admin", "", "--data", t.TempDir(), "--tls-cert", cert, "--tls-key", key)
 	port := open.stderr.has(t, `msg=serving address=\[::\]:(\d+)`)

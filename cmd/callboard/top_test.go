@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,8 +24,11 @@ func TestTopShowsSortsFiltersOpensAndCloses(t *testing.T) {
 	term.shows(`^sessions   3 `)
 	term.shows(`^alice +0 +1 +active`)
 
-	call(t, caller, "send", "--to", "carol", "hello") // who is busy comes first
-	term.shows(`MSG/S▼.*\ncarol +\d`)
+	busy := regexp.MustCompile(`MSG/S▼.*\ncarol +\d`)
+	term.waitFor(func(screen string) bool { // who is busy comes first, as long as that lasts
+		call(t, caller, "send", "--to", "carol", "hello")
+		return busy.MatchString(screen)
+	}, "carol at the top")
 	term.press("S") // back to USER
 	term.shows(`USER▼.*\nalice.*\nbob.*\ncarol`)
 	term.press("/", "a", "r")
@@ -69,7 +73,7 @@ func TestTopFollowsTheSizeOfItsTerminal(t *testing.T) {
 }
 
 func TestTopSurvivesARestartOfTheService(t *testing.T) {
-	service, url, caller := serveWithAdmin(t)
+	service, url, caller := serveWithAdmin(t, "--listen", freePort(t), "--admin", freePort(t))
 	term, _ := topOf(t, caller, url)
 	term.shows(`^alice`)
 	service.signal(syscall.SIGKILL)

@@ -333,7 +333,7 @@ func TestEndWaitsForTheCollectorAsLongAsConfigured(t *testing.T) {
 		<-quit
 	}))
 	t.Cleanup(func() { close(quit); server.Close() })
-	service, url := serve(t, "--tracing-endpoint", server.URL, "--tracing-sample", "1", "--tracing-timeout", "1s", "--drain", "50ms")
+	service, url := serve(t, "--tracing-endpoint", server.URL, "--tracing-sample", "1", "--tracing-timeout", "300ms", "--drain", "50ms")
 	alice := dialUser(t, url, "alice")
 	_, err := alice.Send(t.Context(), "bob", "hello")
 	must(t, err)

@@ -39,7 +39,7 @@ func TestWatchAppendsAnObjectForEachLook(t *testing.T) {
 }
 
 func TestWatchWaitsForAServiceThatGoes(t *testing.T) {
-	service, _, caller := serveWithAdmin(t)
+	service, _, caller := serveWithAdmin(t, "--admin", freePort(t))
 	watch := start(t, nil, append([]string{"stats", "-o", "json", "--watch=100ms"}, caller...)...)
 	watch.stdout.has(t, `\}\n`)
 	service.signal(syscall.SIGKILL)
