@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
 
 // pasted is a line of README that people paste, and what it says that is printed.
@@ -69,6 +68,16 @@ esac
 `, binary, users, operators)
 }
 
+// inTheirTime are functions for what takes people some time, and a busy machine too: the time in which a trace begins, and the
+// one in which what was sent is there.
+const inTheirTime = `
+waits() { for _ in {1..200}; do if "$@"; then break; fi; command sleep 0.1; done; }
+traces() { grep -q 'AdminService/Trace .*result=begun' callboard.log; }
+sleep() { if [[ $(jobs) == *'user trace'* ]]; then waits traces; command sleep 0.5; else command sleep "$1"; fi; }
+has() { ./callboard user show 2 2>/dev/null | grep -Eq '^phone +[0-9]+ +0 '; }
+settled() { waits has; }
+`
+
 // The first hour is walked as README has it: every line is given to a shell, word for word, in an empty
 // folder, and prints what README says.
 func TestReadmeWalk(t *testing.T) {
@@ -85,12 +94,16 @@ func TestReadmeWalk(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(folder, "callboard"), []byte(onOurPorts(t, users, operators)), 0o700))
 
 	const mark = "@@ line "
-	script := "set -m\n" // as a terminal has it: jobs have numbers
+	script := "set -m\n" + inTheirTime // as a terminal has it: jobs have numbers
 	for i, p := range walk[1:] {
-		script += fmt.Sprintf("echo '%s%d'\n%s\n", mark, i+1, strings.ReplaceAll(p.line, "127.0.0.1:8081", operators))
+		script += fmt.Sprintf("echo '%s%d'\n", mark, i+1)
+		if strings.HasPrefix(p.line, "./callboard user list") || strings.HasPrefix(p.line, "./callboard user show") {
+			script += "settled\n"
+		}
+		script += strings.ReplaceAll(p.line, "127.0.0.1:8081", operators) + "\n"
 	}
 	shell := exec.CommandContext(t.Context(), "bash", "-c", script)
-	shell.Dir, shell.WaitDelay = folder, time.Second
+	shell.Dir, shell.WaitDelay = folder, patience
 	shell.Env = append(os.Environ(), "XDG_CACHE_HOME="+folder, "TZ=UTC")
 	written, err := shell.CombinedOutput()
 	if err != nil {
