@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	gotoken "go/token"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -187,6 +188,16 @@ func TestDrainIsAsLongAsTheLastReloadSaid(t *testing.T) {
 	device(t, url, "phone", nil)
 	device(t, url, "tablet", nil)
 	lasting.signal(syscall.SIGTERM)
+	for limit := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) { // it listens no more; or else both signals could be one
+		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "ws://"))
+		if err != nil {
+			break
+		}
+		must(t, conn.Close())
+		if time.Now().After(limit) {
+			t.Fatal("the drain does not begin")
+		}
+	}
 	ended := make(chan string, 1)
 	go func() { ended <- fmt.Sprint(lasting.cmd.Wait()) }()
 	select {

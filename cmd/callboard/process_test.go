@@ -63,7 +63,7 @@ func start(t *testing.T, input io.Reader, args ...string) *process {
 // startProgram is start for another program than the one under test.
 func startProgram(t *testing.T, program string, input io.Reader, args ...string) *process {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*patience)
 	p := &process{t: t, cmd: exec.CommandContext(ctx, program, args...), stdout: newOutput(), stderr: newOutput()}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = input, p.stdout, p.stderr
 	if err := p.cmd.Start(); err != nil {
