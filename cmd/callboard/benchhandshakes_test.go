@@ -18,7 +18,7 @@ func TestStormOfHandshakesIsTurnedAwayAndTheRelayGoesOn(t *testing.T) {
 
 	// The first of each kind come within 1 s, and have been there for longer than the service's patience at the end.
 	out := call(t, nil, "bench", "handshakes", "--url", url, "--identity-data", data, "--users", "4", "--rate", "200", "--attempts", "70",
-		"--rounds", "1", "--duration", "14s", "--warmup", "0s", "--check", "-o", "json")
+		"--rounds", "1", "--duration", "14s", "--warmup", "0s", "--check", "--settle", patience.String(), "-o", "json")
 
 	var result bench.HandshakesResult
 	must(t, json.Unmarshal([]byte(out), &result))

@@ -22,7 +22,7 @@ func TestScaleUnderLoadLosesNothing(t *testing.T) {
 		t.Run(load[0], func(t *testing.T) {
 			_, url, caller := serveWithAdmin(t, "--shards", "8")
 			args := append([]string{"bench"}, load...)
-			args = append(args, "--url", url, "--check", "--duration", "4s", "--warmup", "500ms")
+			args = append(args, "--url", url, "--check", "--settle", patience.String(), "--duration", "4s", "--warmup", "500ms")
 			bench := start(t, nil, args...)
 			for _, n := range []string{"32", "8", "1"} {
 				out := call(t, caller, "tree", "scale", "--shards", n)
@@ -135,7 +135,7 @@ func TestBenchScaleMeasuresEachMove(t *testing.T) {
 	measured := func(s stage) bool { return s.From == s.To && s.Messages > 0 || s.From != s.To && s.P99Ratio > 0 }
 	var got result
 	for _, duration := range []string{"200ms", "1s", "5s"} { // a machine that stands still for all of it has measured nothing
-		bench := start(t, nil, append([]string{"bench", "scale", "--url", url, "--users", "40", "--steps", "2,5,1", "--check", "--json",
+		bench := start(t, nil, append([]string{"bench", "scale", "--url", url, "--users", "40", "--steps", "2,5,1", "--check", "--settle", patience.String(), "--json",
 			"--duration", duration, "--warmup", "50ms"}, caller...)...)
 		bench.ends(0)
 		if duration == "200ms" { // the first

@@ -137,7 +137,7 @@ func TestUsersComeOverTLS(t *testing.T) {
 
 	for _, spoken := range []string{"seed", "json", "proto"} {
 		load := start(t, nil, "bench", "relay", "--url", url, "--ca", a.file, "--users", "50", "--window", "16",
-			"--protocol", spoken, "--duration", "1s", "--warmup", "200ms", "--check")
+			"--protocol", spoken, "--duration", "1s", "--warmup", "200ms", "--check", "--settle", patience.String())
 		load.ends(0)
 		load.stdout.has(t, `(?m)^.*`)
 	}
