@@ -58,6 +58,63 @@ func TestAFailedSyncIsNotConfirmedAndTheOthersReadOn(t *testing.T) {
 	}
 }
 
+// Pebble shows what is not on the disk yet. Who opens an inbox would number on from there.
+func TestOpenWaitsForTheCommitThatConcernsItsUser(t *testing.T) {
+	for name, fails := range map[string]error{"and it succeeds": nil, "and it fails": syscall.EIO} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				files := disktest.New(vfs.NewCrashableMem())
+				s := openStore(t, "data", smallConfig(files))
+				bobs := inboxtest.Fill(t, s, "bob", 1, "hello")
+				inboxtest.Fill(t, s, "alice", 1, "hello")
+				syncing := make(chan struct{})
+				files.Break(func(name string) error {
+					if strings.HasPrefix(name, "sync ") {
+						<-syncing
+						return fails
+					}
+					return nil
+				})
+				go func() {
+					if err := s.Commit(append1("bob", 1, bobs[0].Sum)); !errors.Is(err, fails) {
+						t.Errorf("Commit: %v, want %v", err, fails)
+					}
+				}()
+				synctest.Wait()
+				if seen, err := s.Read("bob", 1, 1, 1); err != nil || len(seen) != 1 {
+					t.Errorf("while the disk takes its time Read sees %v, %v", seen, err)
+				}
+
+				type opened struct {
+					inbox.State
+					err error
+				}
+				bob := make(chan opened, 1)
+				go func() {
+					state, err := s.Open("bob")
+					bob <- opened{state, err}
+				}()
+				synctest.Wait()
+				if len(bob) != 0 {
+					t.Error("bob's inbox, which nobody knows, was opened")
+				}
+				if state, err := s.Open("alice"); err != nil || state.Head != 1 {
+					t.Errorf("alice's inbox, which is sure: %+v, %v", state, err)
+				}
+				close(syncing)
+				if got := <-bob; !errors.Is(got.err, fails) || fails == nil && got.Head != 2 {
+					t.Errorf("bob's inbox after the commit: %+v, want %v", got, fails)
+				}
+
+				files.Break(nil)
+				if err := errors.Join(s.Commit(&inbox.Batch{}), s.Close()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
 func TestNothingReachesTheDiskAfterAFailure(t *testing.T) {
 	files := disktest.New(vfs.NewCrashableMem())
 	s := openStore(t, "data", smallConfig(files))

@@ -85,19 +85,27 @@ func TestRetentionForgetsDevicesThatWouldMissNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		cursor uint64
 		seen   int64
+		floor  uint64
 		left   int
 	}{
-		"past everything, long ago": {5, 0, 0},
-		"past everything, lately":   {5, 9500, 1},
-		"behind, long ago":          {4, 0, 0}, // all it had not seen is gone too
+		"past everything, long ago":     {5, 0, 5, 0},
+		"past everything, lately":       {5, 9500, 5, 1},
+		"behind, long ago":              {4, 0, 5, 0}, // all it had not seen is gone too
+		"has what is left, long ago":    {5, 0, 2, 1}, // and would get it again as a new one
+		"has some of what is left":      {3, 0, 2, 1},
+		"has what is gone, and no more": {2, 0, 2, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			state := retained(t, pebble.Config{RetentionAge: time.Second}, 9*time.Second, func(s *pebble.Store) {
+			now := 9 * time.Second
+			if c.floor < 5 { // the messages are a millisecond apart
+				now = time.Second + time.Duration(c.floor+1)*time.Millisecond
+			}
+			state := retained(t, pebble.Config{RetentionAge: time.Second}, now, func(s *pebble.Store) {
 				inboxtest.Fill(t, s, "bob", 5, "hello")
 				commit(t, s, at(c.cursor, c.seen))
 			})
-			if len(state.Devices) != c.left || state.Head != 5 || state.Floor != 5 {
-				t.Errorf("%+v, want %d devices", state, c.left)
+			if len(state.Devices) != c.left || state.Head != 5 || state.Floor != c.floor {
+				t.Errorf("%+v, want %d devices and floor %d", state, c.left, c.floor)
 			}
 		})
 	}
