@@ -107,6 +107,32 @@ func TestWhatIsPutOffFollowsItsUserToAnotherShard(t *testing.T) {
 	}
 }
 
+// What comes for a user whose handover is put off waits for the user: nobody else takes it.
+func TestMailWaitsForAUserWhoseHandoverIsPutOff(t *testing.T) {
+	inBubble(t, Config{Shards: 1, MaxInFlight: 8, PingInterval: time.Hour}, func(w *world) {
+		bob := mover(1, 2)
+		alice, phone := w.device("alice", "phone"), w.device(bob, "phone")
+		settled()
+		var failed atomic.Int32
+		w.on(func(_ string, message any) {
+			if msg, ok := message.(*handover); ok && string(msg.entry.id) == bob && failed.Add(1) <= triesOnTheSpot+1 {
+				panic("by order")
+			}
+		})
+		w.begin(2)
+		alice.sendID(bob, "1", "1")
+		synctest.Wait()
+		if got := w.store.contents(bob); len(got) != 0 || failed.Load() != triesOnTheSpot+1 {
+			w.Fatalf("after %d failures, and before %s has come, the inbox has %q", failed.Load(), bob, got)
+		}
+		time.Sleep(time.Second)
+		w.settles(2)
+		if got := phone.conn.contents(); !slices.Equal(got, []string{"1"}) {
+			w.Errorf("%s got %q", bob, got)
+		}
+	})
+}
+
 // A shard that fails on mail that has waited for a user on the way loses that mail alone: what
 // is behind it is handled, whether the user comes or not, and the change ends.
 func TestPanicOverMailThatWaitedLosesThatMailAlone(t *testing.T) {

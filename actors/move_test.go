@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -83,6 +84,28 @@ func TestOldRingLeadsNobodyAstray(t *testing.T) {
 				t.Errorf("%s got %q", user, got)
 			}
 			bob.hangUp()
+		}
+	})
+}
+
+// Who is refused by the old ring looks for the next one at once, and has to find it.
+func TestRingIsThereBeforeTheTurn(t *testing.T) {
+	inBubble(t, Config{Shards: 128, hooks: hooks{maxAway: 1}}, func(w *world) {
+		var turns atomic.Int32
+		w.on(func(name string, message any) {
+			if msg, ok := message.(*turn); ok {
+				turns.Add(1)
+				if got := w.system.ring.Load(); got != msg.ring {
+					t.Errorf("%s turns to ring %d while that of all is %d", name, msg.ring.version, got.version)
+				}
+			}
+		})
+		for i := range 8 {
+			w.mail(name(i), 1)
+		}
+		w.scale(64) // the first of so many turns is handled while the last is not posted yet
+		if turns.Load() < 128 {
+			t.Errorf("%d turns", turns.Load())
 		}
 	})
 }
@@ -442,10 +465,15 @@ func TestUserMovesBehindItsCommits(t *testing.T) {
 	onDisk(t, Config{Shards: 1, PingInterval: time.Hour, MaxInFlight: 8}, func(w *world) {
 		bob := mover(1, 2)
 		alice, phone := w.device("alice", "home"), w.device(bob, "phone")
+		alice.sendID(bob, "0", "0")
+		tablet := w.device(bob, "tablet")
 		w.store.pause(time.Second)
 		alice.sendID(bob, "1", "1")
 		synctest.Wait()
 		alice.sendID(bob, "2", "2") // numbered while the first is with the disk
+		alice.sendID(bob, "1", "1") // again, and answered when that is kept
+		tablet.link.Ack(1)
+		tablet.hangUp()
 		if got := w.begin(2); got.Phase != Moving {
 			t.Errorf("with a commit under way the change is %+v", got)
 		}
@@ -454,11 +482,17 @@ func TestUserMovesBehindItsCommits(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		w.store.pause(0)
 		w.settles(2)
-		if got := phone.conn.contents(); !slices.Equal(got, []string{"1", "2", "3"}) {
+		if got := phone.conn.contents(); !slices.Equal(got, []string{"0", "1", "2", "3"}) {
 			t.Errorf("%s got %q", bob, got)
 		}
-		if got := alice.confirmed(); got["1"] != 1 || got["2"] != 2 || got["3"] != 3 || len(alice.refused()) != 0 {
+		if got := alice.confirmed(); !maps.Equal(got, map[string]uint64{"0": 1, "1": 2, "2": 3, "3": 4}) || len(alice.refused()) != 0 {
 			t.Errorf("alice was confirmed %v and refused %v", got, alice.refused())
+		}
+		if got := len(of[*protocol.Sent](alice.conn)); got != 6 || alice.link.credits.Load() != 8 {
+			t.Errorf("of 6 messages, with two repetitions, %d were answered; alice has %d credits of 8", got, alice.link.credits.Load())
+		}
+		if got := w.store.cursor(bob, "tablet"); got != 1 {
+			t.Errorf("the cursor of the device that has gone is %d, want 1", got)
 		}
 	})
 }
@@ -641,6 +675,28 @@ func TestStopInTheMiddleOfAMove(t *testing.T) {
 			if got := w.device(name(i), "phone").seqs(); !slices.Equal(got, []uint64{2, 3}) {
 				t.Errorf("%s got %v, want 2 and 3", name(i), got)
 			}
+		}
+	})
+}
+
+// Stop does not wait for those who have not set out yet.
+func TestStopHasNobodyElseSetOut(t *testing.T) {
+	inBubble(t, Config{Shards: 1, PingInterval: time.Hour, hooks: hooks{maxAway: 1}}, func(w *world) {
+		for i := range 32 {
+			w.connect(name(i))
+		}
+		w.on(func(_ string, message any) {
+			if _, ok := message.(*depart); ok {
+				time.Sleep(time.Second)
+			}
+		})
+		if state := w.begin(4); state.Phase != Moving || state.ToMove < 16 {
+			w.Fatalf("the change is %+v", state)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		w.stop()
+		if state := w.system.Scaling(); state.Phase != Moving || state.Moved > 8 {
+			t.Errorf("after the stop the change is %+v", state)
 		}
 	})
 }
