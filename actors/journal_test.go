@@ -136,6 +136,41 @@ func TestOneCommitIsBounded(t *testing.T) {
 	})
 }
 
+// However much waits for one user, so much is handed over at a time.
+func TestWhatAUserHandsOverAtOnceIsBounded(t *testing.T) {
+	const messages = 2*maxFresh + 10
+	inBubble(t, Config{MaxInFlight: messages}, func(w *world) {
+		alice := w.device("alice", "phone")
+		var handed []int
+		waiting := make(chan struct{})
+		w.on(func(actor string, message any) {
+			switch msg := message.(type) {
+			case *protocol.Send:
+				if actor == "bob" {
+					<-waiting
+				}
+			case *commit:
+				handed = append(handed, len(msg.entries))
+			}
+		})
+		for range messages {
+			alice.send("bob", "hello")
+		}
+		synctest.Wait()
+		close(waiting)
+		synctest.Wait()
+		if w.system.journal == nil {
+			handed = w.store.commits()
+		}
+		if most := slices.Max(handed); most != maxFresh {
+			t.Errorf("handed over were %v messages at a time, want %d at most", handed, maxFresh)
+		}
+		if got := len(w.store.contents("bob")); got != messages {
+			t.Errorf("bob's inbox has %d of %d", got, messages)
+		}
+	})
+}
+
 // Nothing waiting is confirmed, everybody is told, what can be served is, and when the
 // disk works again everything goes on where it was.
 func TestFailedCommitConfirmsNothingAndServesWhatItCan(t *testing.T) {
@@ -307,6 +342,48 @@ func TestCommitThatFailedAfterItWasAppliedDoublesNothing(t *testing.T) {
 		}
 		if got := alice.link.credits.Load(); got != 8 {
 			t.Errorf("alice has %d credits of 8", got)
+		}
+	})
+}
+
+// What a commit that failed has left in the store may be gone after the next power loss: until
+// that is settled, nobody is told that it is kept, and no device gets it.
+func TestWhatAFailedCommitHasLeftIsNeitherConfirmedNorDelivered(t *testing.T) {
+	onDisk(t, Config{MaxInFlight: 8}, func(w *world) {
+		alice, phone := w.device("alice", "phone"), w.device("bob", "phone")
+		alice.sendID("bob", "zero", "0")
+		synctest.Wait()
+		w.store.lies(errDisk)
+		for range 3 { // the first is in the commit, the others find it in the store
+			alice.sendID("bob", "one", "1")
+			synctest.Wait()
+		}
+		tablet := w.device("bob", "tablet")
+
+		if got := w.store.contents("bob"); !slices.Equal(got, []string{"zero", "one"}) {
+			w.Fatalf("the store has %q", got)
+		}
+		unavailable := protocol.CodeUnavailable
+		if got := alice.codes(); !slices.Equal(got, []protocol.ErrorCode{unavailable, unavailable, unavailable}) {
+			t.Errorf("alice was refused %v, and confirmed %v", got, alice.confirmed())
+		}
+		for _, p := range []*peer{phone, tablet} {
+			if got := p.conn.contents(); !slices.Equal(got, []string{"zero"}) {
+				t.Errorf("while nobody knows what is kept a device of bob got %q", got)
+			}
+		}
+
+		w.store.lies(nil)
+		time.Sleep(2*probeEvery + retryEvery)
+		alice.sendID("bob", "one", "1")
+		synctest.Wait()
+		if got := alice.confirmed(); !maps.Equal(got, map[string]uint64{"0": 1, "1": 2}) {
+			t.Errorf("alice was confirmed %v", got)
+		}
+		for _, p := range []*peer{phone, tablet} {
+			if got := p.conn.contents(); !slices.Equal(got, []string{"zero", "one"}) {
+				t.Errorf("a device of bob got %q", got)
+			}
 		}
 	})
 }

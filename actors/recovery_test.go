@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -141,6 +142,61 @@ func TestUserWhoGotASessionWhileLeavingStays(t *testing.T) {
 		}
 		if info := w.userInfo("bob"); info.State != "active" || len(info.Sessions) != 1 {
 			t.Errorf("bob is %+v", info)
+		}
+	})
+}
+
+// The next actor would number what comes behind a commit that it cannot see.
+func TestUserWhoIsWrittenToWhileLeavingStaysUntilThatIsKept(t *testing.T) {
+	onDisk(t, Config{}, func(w *world) {
+		alice := w.device("alice", "phone")
+		open := leaveBob[*rest](w)
+		w.store.hold()
+		alice.sendID("bob", "one", "1")
+		synctest.Wait()
+		open() // bob asks to leave, and has a commit under way when the answer comes
+		synctest.Wait()
+		alice.sendID("bob", "two", "2")
+		synctest.Wait()
+
+		w.store.release()
+		synctest.Wait()
+
+		if got := alice.confirmed(); !maps.Equal(got, map[string]uint64{"1": 1, "2": 2}) || w.store.wasOfferedGaps() != 0 {
+			t.Errorf("alice was confirmed %v and refused %v; %d numbers were given twice", got, alice.refused(), w.store.wasOfferedGaps())
+		}
+		time.Sleep(15 * time.Second)
+		if got := w.users(); got != 1 {
+			t.Errorf("%d users, want alice alone", got)
+		}
+	})
+}
+
+// What an earlier actor of a user has said of leaving holds for that actor alone.
+func TestWordOfAnEarlierActorChangesNothing(t *testing.T) {
+	inBubble(t, Config{}, func(w *world) {
+		alice := w.connect("alice")
+		w.connect("bob").hangUp()
+		synctest.Wait()
+		shard, earlier := w.system.ring.Load().road("bob").pid, w.system.actors.NewLocalPID(w.userInfo("bob").Actor)
+		w.crash("bob")
+		next := w.userInfo("bob").Actor
+
+		w.system.root.Send(shard, &leave{"bob", earlier})
+		synctest.Wait()
+		if got := w.userInfo("bob"); next == earlier.Id || got.Actor != next || got.State != "active" {
+			t.Errorf("the earlier actor wants to leave, and bob, who was %s, is %+v", next, got)
+		}
+
+		open := gate[*mayLeave](w, "bob")
+		time.Sleep(12 * time.Second)
+		w.system.root.Send(shard, &stay{"bob", earlier})
+		alice.send("bob", "1")
+		synctest.Wait()
+		open()
+		synctest.Wait()
+		if got := w.store.contents("bob"); !slices.Equal(got, []string{"1"}) {
+			t.Errorf("the earlier actor wants to stay, and of the mail for bob, who leaves, is kept %q", got)
 		}
 	})
 }
