@@ -191,6 +191,31 @@ func TestSessionWhoseWriteMissesItsDeadlineIsClosedAsSlow(t *testing.T) {
 	})
 }
 
+// A window bounds what comes for a peer, and nothing the answers to what it sends itself: what
+// waits for one that does not read them is bounded too.
+func TestSessionThatSendsAndDoesNotReadIsClosedAsSlow(t *testing.T) {
+	inBubble(t, Config{MaxWaitingBytes: protocol.MaxFrameBytes}, func(w *world) {
+		alice := w.device("alice", "phone")
+		alice.conn.stall()
+		most := 0
+		for range 2 * protocol.MaxFrameBytes / 64 {
+			alice.send("bob", "hello")
+			synctest.Wait()
+			most = max(most, alice.conn.bytes)
+		}
+		if most > protocol.MaxFrameBytes+64 || most < protocol.MaxFrameBytes/2 {
+			t.Errorf("%d bytes waited for the peer, and %d may", most, protocol.MaxFrameBytes)
+		}
+
+		alice.conn.release(nil)
+		synctest.Wait()
+
+		if frame, _ := alice.conn.closeFrame(); frame.Code != protocol.CloseSlowConsumer {
+			t.Errorf("close frame %+v", frame)
+		}
+	})
+}
+
 func TestSessionWhoseSocketBreaksEndsAtOnce(t *testing.T) {
 	inBubble(t, Config{}, func(w *world) {
 		alice, bob := w.connect("alice"), w.connect("bob")
