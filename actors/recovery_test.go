@@ -51,10 +51,7 @@ func TestUserWhoIsOnlyWrittenToLeavesToo(t *testing.T) {
 	inBubble(t, Config{}, func(w *world) {
 		alice := w.connect("alice")
 		alice.send("ghost", "boo")
-		time.Sleep(15 * time.Second)
-		if got := w.users(); got != 1 {
-			t.Errorf("%d users, want alice alone", got)
-		}
+		w.bobHasLeft()
 	})
 }
 
@@ -103,6 +100,15 @@ func TestMailThatArrivesWhileAUserLeavesIsNotLost(t *testing.T) {
 	})
 }
 
+// bobHasLeft checks that, with time for it, nobody but alice has an actor.
+func (w *world) bobHasLeft() {
+	w.Helper()
+	time.Sleep(15 * time.Second)
+	if got := w.users(); got != 1 {
+		w.Errorf("%d users, want alice alone", got)
+	}
+}
+
 func TestMailForALeavingUserWithoutSessionIsKept(t *testing.T) {
 	inBubble(t, Config{}, func(w *world) {
 		alice := w.connect("alice")
@@ -116,10 +122,7 @@ func TestMailForALeavingUserWithoutSessionIsKept(t *testing.T) {
 		if got := w.store.contents("bob"); !slices.Equal(got, []string{"1"}) || len(alice.codes()) != 0 {
 			t.Errorf("bob's inbox has %q, alice was told %v", got, alice.codes())
 		}
-		time.Sleep(15 * time.Second)
-		if got := w.users(); got != 1 {
-			t.Errorf("%d users, want alice alone", got)
-		}
+		w.bobHasLeft()
 	})
 }
 
@@ -165,10 +168,7 @@ func TestUserWhoIsWrittenToWhileLeavingStaysUntilThatIsKept(t *testing.T) {
 		if got := alice.confirmed(); !maps.Equal(got, map[string]uint64{"1": 1, "2": 2}) || w.store.wasOfferedGaps() != 0 {
 			t.Errorf("alice was confirmed %v and refused %v; %d numbers were given twice", got, alice.refused(), w.store.wasOfferedGaps())
 		}
-		time.Sleep(15 * time.Second)
-		if got := w.users(); got != 1 {
-			t.Errorf("%d users, want alice alone", got)
-		}
+		w.bobHasLeft()
 	})
 }
 

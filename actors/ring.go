@@ -45,11 +45,6 @@ func (r *ring) post(user protocol.UserID, message any) bool {
 	return r.road(user).box.Post(r.version, message)
 }
 
-// postPriority is post with priority over the mail that the shard has not come to.
-func (r *ring) postPriority(user protocol.UserID, message any) bool {
-	return r.road(user).box.PostPriority(r.version, message)
-}
-
 // all are the shards that may have users.
 func (r *ring) all() []road {
 	if len(r.from) > len(r.shards) {

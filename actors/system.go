@@ -353,7 +353,8 @@ func (s *System) post(user protocol.UserID, message any) {
 // postPriority is post with priority over the mail that the user's shard has not come to.
 func (s *System) postPriority(user protocol.UserID, message any) {
 	for posted := false; !posted; {
-		posted = s.ring.Load().postPriority(user, message)
+		ring := s.ring.Load()
+		posted = ring.road(user).box.PostPriority(ring.version, message)
 	}
 }
 
